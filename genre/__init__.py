@@ -1,0 +1,1 @@
+"""Music genre classification: what the stages of the pipeline share."""

@@ -1,0 +1,61 @@
+"""Whole files or none: every output is written under a temporary name and renamed when it is complete."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Gives a temporary path beside `path`, renamed to it at the end, removed if the block raises.
+
+    The temporary name keeps the suffix, and depends on `path` alone: what a killed run left is overwritten
+    by the next one.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.stem}.unfinished{path.suffix}")
+    try:
+        yield temporary
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_csv(table: pd.DataFrame, path: Path) -> None:
+    """Writes `table` without its index; floats with 6 significant digits, so that the text is stable."""
+    with replacing(path) as temporary:
+        table.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
+
+
+def read_csv(path: Path, columns: Sequence[str]) -> pd.DataFrame:
+    """Reads a table; names such as `NA` or `007` stay text, only columns that hold numbers become numbers.
+
+    Raises:
+        ValueError: The file is not a CSV table, or lacks one of `columns`.
+    """
+    text = dict.fromkeys(("track", "genre", "file", "subset", "reason", "actual", "predicted"), str)
+    try:
+        table = pd.read_csv(path, dtype=text, keep_default_na=False, na_values={"seconds": [""]})
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} must be a CSV table in UTF-8: {error}") from error
+    missing = [column for column in columns if column not in table.columns]
+    if missing:
+        raise ValueError(f"{path} must have the columns {', '.join(columns)}; it lacks {', '.join(missing)}")
+    return table
+
+
+def write_json(value: Mapping[str, Any], path: Path) -> None:
+    """Writes `value` with numbers rounded to 6 decimals; a NaN is an error, the file never holds one."""
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(_rounded(value), indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _rounded(item) for key, item in value.items()}
+    return round(value, 6) if isinstance(value, float) else value

@@ -1,0 +1,137 @@
+"""Who trains, who validates, who tests: every protocol gives each track one subset, and keeps groups whole."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+SUBSETS = ("train", "valid", "test")
+
+
+def stratified(table: pd.DataFrame, *, valid: float, test: float, seed: int, groups: Sequence[str]) -> pd.Series:
+    """Draws subsets at random, with the wished share of each genre in each, and no group in two.
+
+    Whole groups are dealt in random order, the large ones first, each to the subset that lacks most of its share of
+    the group's genres. Without groups (each track its own) every genre is within one track of its shares.
+
+    Args:
+        table: Columns `track` and `genre`; its order does not matter.
+        valid: Share of the tracks that validate; 0 leaves the subset out.
+        test: Share of the tracks that test; 0 leaves the subset out.
+        seed: Decides the draw.
+        groups: For each row of `table` the name of its group.
+
+    Returns:
+        The subset of each row, indexed as `table`.
+
+    Raises:
+        ValueError: A genre has fewer groups than there are subsets.
+    """
+    shares = {"train": 1 - valid - test, "valid": valid, "test": test}
+    shares = {subset: share for subset, share in shares.items() if share > 0}
+    grouped = table.assign(group=list(groups)).sort_values("track")
+    _check_enough(grouped, len(shares))
+    counts = grouped.groupby(["group", "genre"]).size().unstack(fill_value=0).sort_index()
+    wish = np.outer(list(shares.values()), counts.sum())  # (subset, genre)
+    dealt = _deal(counts.to_numpy(), wish, np.random.default_rng(seed))
+    by_group = dict(zip(counts.index, (list(shares)[place] for place in dealt), strict=True))
+    return pd.Series([by_group[group] for group in groups], index=table.index, name="subset")
+
+
+def _deal(counts: np.ndarray, wish: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Deals groups `(group, genre)` to subsets so that the counts come close to `wish` `(subset, genre)`."""
+    have = np.zeros_like(wish)
+    dealt = np.zeros(len(counts), int)
+    order = random.permutation(len(counts))
+    for group in sorted(order, key=lambda group: -counts[group].sum()):  # stable: equals stay in random order
+        # How far each subset would stay behind its wish, relative to it: the neediest takes the group. A genre that a
+        # subset has none of yet comes before everything else.
+        need = ((wish - have) / wish)[:, counts[group] > 0].mean(axis=1)
+        fits = (have + counts[group] <= np.ceil(wish - 1e-9))[:, counts[group] > 0].all(axis=1)
+        dealt[group] = np.lexsort((-need, ~fits))[0]
+        have[dealt[group]] += counts[group]
+    return dealt
+
+
+def _check_enough(grouped: pd.DataFrame, subsets: int) -> None:
+    if grouped["genre"].nunique() < 2:
+        raise ValueError(f"data must hold at least 2 genres, got {', '.join(grouped['genre'].unique()) or 'none'}")
+    groups = grouped.groupby("genre")["group"].nunique()
+    if groups.min() < subsets:
+        raise ValueError(
+            f"each genre must have at least {subsets} tracks (or groups of tracks) to share among the subsets, "
+            f"{groups.idxmin()!r} has {groups.min()}; add recordings, or set split.test or split.valid to 0"
+        )
+
+
+def kfold(table: pd.DataFrame, *, folds: int, fold: int, seed: int, groups: Sequence[str]) -> pd.Series:
+    """Deals the tracks into `folds` equal parts; part `fold` tests, the next one validates, the others train.
+
+    The parts do not depend on `fold`: over all folds, each track tests once. Shares, groups and errors as in
+    `stratified`; two folds leave no track to validate with.
+
+    Raises:
+        ValueError: `fold` is not in `0..folds - 1`, or a genre has fewer groups than folds.
+    """
+    if not 0 <= fold < folds:
+        raise ValueError(f"split.fold must be in 0..split.folds - 1 ({folds - 1}), got {fold}")
+    grouped = table.assign(group=list(groups)).sort_values("track")
+    _check_enough(grouped, folds)
+    counts = grouped.groupby(["group", "genre"]).size().unstack(fill_value=0).sort_index()
+    wish = np.outer(np.full(folds, 1 / folds), counts.sum())
+    parts = dict(zip(counts.index, _deal(counts.to_numpy(), wish, np.random.default_rng(seed)), strict=True))
+    roles = {fold: "test"} | ({(fold + 1) % folds: "valid"} if folds > 2 else {})
+    return pd.Series([roles.get(parts[group], "train") for group in groups], index=table.index, name="subset")
+
+
+def listed(table: pd.DataFrame, wanted: pd.DataFrame, *, where: str) -> tuple[pd.DataFrame, list[str]]:
+    """Takes the subsets from a list `track, subset`, as published splits give them.
+
+    Returns:
+        The rows of `table` that are in the list, with their `subset`; and the listed tracks that `table` lacks.
+
+    Raises:
+        ValueError: The list names a track twice or a subset that is none, or train would be empty.
+    """
+    misspelt = wanted[~wanted["subset"].isin(SUBSETS)]
+    if len(misspelt):
+        row = misspelt.iloc[0]
+        raise ValueError(
+            f"{where}: subset must be one of {', '.join(SUBSETS)}, got {row['subset']!r} for {row['track']!r}"
+        )
+    twice = wanted["track"][wanted["track"].duplicated()]
+    if len(twice):
+        raise ValueError(f"{where}: each track must stand once, got {twice.iloc[0]!r} twice")
+    found = table.merge(wanted[["track", "subset"]], on="track")
+    if not (found["subset"] == "train").any():
+        raise ValueError(
+            f"{where}: names none of the corpus's tracks for train (they are named like {table['track'].iloc[0]!r})"
+        )
+    return found, sorted(set(wanted["track"]) - set(table["track"]))
+
+
+def group_names(table: pd.DataFrame, together: Sequence[Sequence[str]]) -> list[str]:
+    """Names each row's group, given lists of tracks that belong together; lists that share a track become one group.
+
+    A group is called by its first track in alphabetical order; a track in no list is its own group. Tracks that
+    `table` lacks still connect.
+    """
+    parent: dict[str, str] = {}
+
+    def root(track: str) -> str:
+        while parent.setdefault(track, track) != track:
+            track = parent[track]
+        return track
+
+    for tracks in together:
+        for track in tracks[1:]:
+            first, second = sorted((root(tracks[0]), root(track)))
+            parent[second] = first
+    return [root(track) for track in table["track"]]
+
+
+def straddling(subsets: Mapping[str, str], pairs: pd.DataFrame) -> pd.DataFrame:
+    """Gives the rows of `pairs` (`track_a, track_b, ...`) whose two tracks are in different subsets, with those."""
+    found = pairs.assign(subset_a=pairs["track_a"].map(subsets), subset_b=pairs["track_b"].map(subsets))
+    found = found.dropna(subset=["subset_a", "subset_b"])
+    return found[found["subset_a"] != found["subset_b"]].reset_index(drop=True)
