@@ -1,10 +1,11 @@
 """What simpler systems reach on the same tracks: a number without them tells little."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 from scipy.fft import dct
+from sklearn.base import ClassifierMixin, clone
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -29,10 +30,10 @@ def mfcc_statistics(clips: npt.NDArray[np.float16]) -> npt.NDArray[np.float64]:
 
 
 # name -> (what the classifier sees of a clip, the classifier)
-SYSTEMS = {
-    "majority": (lambda clips: np.zeros((len(clips), 1)), lambda: DummyClassifier(strategy="prior")),
-    "linear": (band_statistics, lambda: LogisticRegression(max_iter=5000)),
-    "svm_mfcc": (mfcc_statistics, lambda: SVC(C=10.0, probability=False, decision_function_shape="ovr")),
+SYSTEMS: dict[str, tuple[Callable[[npt.NDArray[np.float16]], npt.NDArray[np.float64]], ClassifierMixin]] = {
+    "majority": (lambda clips: np.zeros((len(clips), 1)), DummyClassifier(strategy="prior")),
+    "linear": (band_statistics, LogisticRegression(max_iter=5000)),
+    "svm_mfcc": (mfcc_statistics, SVC(C=10.0)),
 }
 
 
@@ -54,7 +55,7 @@ def probabilities(
         `(clip, genre)` for `test`, the genres in alphabetical order.
     """
     features, classifier = SYSTEMS[system]
-    fitted = make_pipeline(StandardScaler(), classifier()).fit(features(train), genres)
+    fitted = make_pipeline(StandardScaler(), clone(classifier)).fit(features(train), genres)
     if hasattr(fitted, "predict_proba"):
         return np.asarray(fitted.predict_proba(features(test)))
     decisions = fitted.decision_function(features(test))

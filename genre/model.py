@@ -18,6 +18,8 @@ from torch import Tensor, nn
 
 from genre import files
 
+# Beside the weights: the network's sizes, the genres in order, how a track is cut, the spectrogram's parameters.
+CONTENT = ("sizes", "genres", "cutting", "spectrogram")
 HALVINGS = 5  # the stem and the four parallel blocks; both sides of a clip must be multiples of 2**5
 
 
@@ -55,7 +57,7 @@ class GenreNet(nn.Module):
             blocks.parallel(c, d) for c, d in ((b, 2 * b), (4 * b, 4 * b), (8 * b, 8 * b), (16 * b, 16 * b))
         )
         features = 32 * b * (n_mels * clip_frames // 4**HALVINGS if reference else 1)
-        self.pool = nn.Flatten() if reference else nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        self.pool = nn.Flatten() if reference else _Mean()
         self.classify = nn.Linear(features, genres)
         self.apply(_initialise_as_keras if reference else _initialise)
 
@@ -75,6 +77,13 @@ class GenreNet(nn.Module):
             x = parallel(x)
         logits: Tensor = self.classify(self.pool(x))
         return logits
+
+
+class _Mean(nn.Module):
+    """Global average pooling: `(batch, channel, height, width)` -> `(batch, channel)`."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.mean(dim=(2, 3))
 
 
 class _Parallel(nn.Module):
@@ -150,21 +159,21 @@ def kernels(network: nn.Module) -> list[Tensor]:
     return [layer.weight for layer in network.modules() if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d)]
 
 
-def save(
-    path: Path, network: GenreNet, *, sizes: dict[str, Any], genres: list[str], spectrogram: dict[str, int]
-) -> None:
-    """Writes all that prediction needs: weights, the sizes of the network, genres in order, spectrogram parameters."""
+def save(path: Path, network: GenreNet, **content: Any) -> None:
+    """Writes all that prediction needs: the weights, and the parts named in `CONTENT` as plain values."""
+    if set(content) != set(CONTENT):
+        raise ValueError(f"a model file must hold {', '.join(CONTENT)}, got {', '.join(content)}")
     weights = {name: value.cpu() for name, value in network.state_dict().items()}
     with files.replacing(path) as temporary, temporary.open("wb") as file:
         # An open file, not a name: torch writes the name into the archive, and the bytes shall not depend on it.
-        torch.save({"weights": weights, "sizes": sizes, "genres": genres, "spectrogram": spectrogram}, file)
+        torch.save({"weights": weights, **content}, file)
 
 
 def load(path: Path) -> tuple[GenreNet, dict[str, Any]]:
     """Reads a model file; runs no code that the file brings along.
 
     Returns:
-        The network in evaluation mode, and the file's `sizes`, `genres` and `spectrogram`.
+        The network in evaluation mode, and the other parts of the file, by the names in `CONTENT`.
 
     Raises:
         ValueError: The file is missing, not a model of this project, or hostile.
@@ -173,10 +182,9 @@ def load(path: Path) -> tuple[GenreNet, dict[str, Any]]:
         content = torch.load(path, map_location="cpu", weights_only=True)
         network = GenreNet(genres=len(content["genres"]), **content["sizes"])
         network.load_state_dict(content.pop("weights"))
-        known = content["genres"], content["spectrogram"]
+        parts = {name: content[name] for name in CONTENT}
     except FileNotFoundError:
         raise ValueError(f"{path} is missing; `dvc repro train` makes it, `dvc pull` fetches it") from None
     except Exception as error:  # torch raises a dozen kinds; whatever is wrong with it, it is not a model
         raise ValueError(f"{path} must be a model file of this project: {str(error).splitlines()[0]}") from error
-    del known
-    return network.eval(), content
+    return network.eval(), parts

@@ -44,6 +44,8 @@ class Data:
     seed: Seed
     min_seconds: Annotated[float, between(0.1, 3600)]
     max_unpacked_gigabytes: Annotated[float, between(0.001, 10_000)]
+    max_unpacked_files: Annotated[int, between(1, 100_000_000)]
+    max_unpacked_ratio: Annotated[float, between(1, 1_000_000)]
 
     def __post_init__(self) -> None:
         if self.source == "local" and not self.path:

@@ -52,3 +52,8 @@ def read(path: Path) -> pd.DataFrame:
     if len(twice):
         raise ValueError(f"{path} must name each track once, got {twice.iloc[0]!r} twice")
     return frame
+
+
+def harmless(cell: str) -> str:
+    """Gives the name of a file so that no spreadsheet takes it for a formula."""
+    return f"./{cell}" if cell.startswith(FORMULA_STARTS) else cell

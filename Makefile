@@ -1,0 +1,44 @@
+# `make help` lists what there is. Every target makes the environment it needs.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: help repro test test-all check format lock clean
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */\1\t/' | expand -t 12
+
+repro: $(READY)  ## reproduce the pipeline: data, model, metrics, figures, MLflow run
+	dvc repro
+
+test: $(READY)  ## the tests, without the slow ones
+	pytest
+
+test-all: $(READY)  ## all tests
+	pytest -m "slow or not slow"
+
+check: $(READY)  ## what CI runs: format, lint, types, tests
+	ruff format --check .
+	ruff check .
+	mypy
+	pytest
+
+format: $(READY)  ## put the code into shape
+	ruff format .
+	ruff check --fix .
+
+lock: $(READY)  ## exact versions from requirements.in
+	uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --no-annotate --no-header \
+		requirements.in -o requirements.txt
+
+clean:  ## remove the environment and caches; data, models and metrics stay
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(READY): requirements.txt pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip sync --quiet requirements.txt
+	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@

@@ -1,0 +1,68 @@
+"""The command `genre`: what the trained model hears in recordings."""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from genre import command
+
+
+def main() -> None:
+    """Runs the command line; a mistake is told in one line on standard error, with status 2."""
+    arguments = _parser().parse_args()
+    try:
+        raise SystemExit(arguments.run(arguments))
+    except (ValueError, OSError) as error:
+        command.fail(str(error))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="genre", description="Music genre classification.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    predict = commands.add_parser("predict", help="what the trained model hears in recordings")
+    predict.add_argument("files", nargs="+", type=Path, metavar="FILE", help="recordings: wav, flac, ogg, mp3, au ...")
+    predict.add_argument("--model", type=Path, default=Path("models/model.pt"), help="default: models/model.pt")
+    predict.add_argument("--json", action="store_true", help="one JSON object a line, all probabilities")
+    predict.set_defaults(run=_predict)
+    return parser
+
+
+def _predict(arguments: argparse.Namespace) -> int:
+    """Prints a line a file; a file that cannot be heard gets its line on standard error, and the others go on."""
+    from genre import prediction  # noqa: PLC0415  torch takes three seconds, which `--help` need not wait for
+
+    listener = prediction.Listener(arguments.model)
+    status = 0
+    for path in arguments.files:
+        try:
+            heard = listener.hear(path)
+        except (ValueError, OSError) as error:
+            where = "" if str(path) in str(error) else f"{path}: "
+            print("error:", where + " ".join(str(error).split()), file=sys.stderr)
+            status = 2
+            continue
+        print(_as_json(path, heard) if arguments.json else _as_text(path, heard), flush=True)
+    return status
+
+
+def _as_json(path: Path, heard: "prediction.Prediction") -> str:  # type: ignore[name-defined]  # noqa: F821
+    return json.dumps({
+        "file": str(path),
+        "genre": heard.genre,
+        "probabilities": _shares(heard.genres, heard.probabilities),
+        "clips": [
+            {"start_seconds": round(float(start), 2), **_shares(heard.genres, clip)}
+            for start, clip in zip(heard.starts, heard.clips, strict=True)
+        ],
+    }, ensure_ascii=False)  # fmt: skip
+
+
+def _shares(genres: list[str], probabilities: Iterator[float]) -> dict[str, float]:
+    return {genre: round(float(share), 4) for genre, share in zip(genres, probabilities, strict=True)}
+
+
+def _as_text(path: Path, heard: "prediction.Prediction") -> str:  # type: ignore[name-defined]  # noqa: F821
+    ranked = sorted(_shares(heard.genres, heard.probabilities).items(), key=lambda item: -item[1])[:3]
+    return f"{path}: {heard.genre}  (" + ", ".join(f"{genre} {share:.0%}" for genre, share in ranked) + ")"

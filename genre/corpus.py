@@ -1,0 +1,100 @@
+"""What a folder of recordings holds: a folder per genre, and in it what can be used and what cannot."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from os import cpu_count
+from pathlib import Path
+
+from tqdm import tqdm
+
+from genre import audio, tracks
+
+SUFFIXES = frozenset(
+    f".{name}"
+    for name in ("wav", "au", "snd", "flac", "ogg", "oga", "opus", "mp3", "aif", "aiff", "aifc", "caf", "w64", "rf64")
+)  # what libsndfile reads by itself
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One file: usable if `reason` is None, and then its length and rate are known.
+
+    Attributes:
+        file: Relative to the corpus's root, with `/`; its first part is the genre.
+    """
+
+    file: str
+    reason: str | None
+    seconds: float = 0.0
+    sample_rate: int = 0
+
+    @property
+    def genre(self) -> str:
+        """The folder of the genre."""
+        return self.file.split("/")[0]
+
+
+def root(folder: Path) -> Path:
+    """Finds the folder that holds the genres' folders: `folder`, or one further down if all else holds no audio.
+
+    So `genres/` in GTZAN's archive is stepped over, and `Data/genres_original/` in its copy on Kaggle.
+
+    Raises:
+        ValueError: There are no folders with recordings in them.
+    """
+    holders = [child for child in sorted(folder.iterdir()) if child.is_dir() and next(_recordings(child), None)]
+    if not holders:
+        raise ValueError(f"{folder} must hold a folder per genre with recordings in it, found none")
+    if len(holders) == 1 and any(child.is_dir() and next(_recordings(child), None) for child in holders[0].iterdir()):
+        return root(holders[0])
+    return folder
+
+
+def _recordings(folder: Path) -> Iterator[Path]:
+    return (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and not path.name.startswith("."))
+
+
+def scan(folder: Path, *, min_seconds: float) -> list[Finding]:
+    """Decodes every file below `folder` once and says of each what it is, sorted by name."""
+    paths = sorted(path for path in folder.rglob("*") if not path.is_dir())
+    with ThreadPoolExecutor(cpu_count()) as threads:  # libsndfile decodes outside of Python's lock
+        findings = threads.map(lambda path: _finding(path, folder, min_seconds), paths)
+        return list(tqdm(findings, "decoding", len(paths), unit="file", disable=None))
+
+
+def _finding(path: Path, folder: Path, min_seconds: float) -> Finding:
+    file = path.relative_to(folder).as_posix()
+    try:
+        file.encode()
+    except UnicodeEncodeError:
+        return Finding(repr(file), "its name is not UTF-8; rename it")
+    reason = _unfit(path, file)
+    if reason is None:
+        try:
+            recording = audio.inspect(path)
+            reason = _unusable(recording, min_seconds)
+        except (ValueError, OSError) as error:
+            reason = str(error)
+    if reason is not None:
+        return Finding(file, reason)
+    return Finding(file, None, recording.seconds, recording.sample_rate)
+
+
+def _unfit(path: Path, file: str) -> str | None:
+    """Gives the reason why a file is not even tried, told from its name, or None."""
+    if path.name.startswith("._"):
+        return "an AppleDouble file, not a recording"
+    if any(part.startswith(".") for part in Path(file).parts):
+        return "a hidden file"
+    if "/" not in file:
+        return "not in the folder of a genre"
+    if path.suffix.lower() not in SUFFIXES:
+        return f"not an audio file that is read here ({path.suffix or 'no suffix'}); convert it to flac or wav"
+    return tracks.check_genre(file.split("/", maxsplit=1)[0])
+
+
+def _unusable(recording: audio.Recording, min_seconds: float) -> str | None:
+    if recording.seconds < min_seconds:
+        return f"too short: {recording.seconds:.2f} s, data.min_seconds is {min_seconds:g}"
+    return "silent" if recording.peak < audio.SILENCE else None

@@ -1,0 +1,93 @@
+"""Stage download: fetches or makes the recordings, decodes each once, and lists those that can be used."""
+
+import shutil
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import soundfile
+from tqdm import tqdm
+
+from genre import archive, command, corpus, fetch, files, gtzan, synthesis, tracks, workspace
+from genre.params import Data, Settings
+
+
+def main(settings: Settings, audio: Path, tracks_csv: Path, excluded_csv: Path) -> None:
+    """Writes the folder of recordings, the track table and the list of excluded files."""
+    data = settings.load(Data)
+    incoming = audio.with_name(".incoming")
+    shutil.rmtree(incoming, ignore_errors=True)  # of a run that was killed
+    try:
+        source = corpus.root(_obtain(data, incoming))
+        findings = corpus.scan(source, min_seconds=data.min_seconds)
+        with files.replacing_folder(audio) as folder:
+            _take(findings, source, folder, move=source.is_relative_to(incoming))
+    finally:
+        shutil.rmtree(incoming, ignore_errors=True)
+    _report(findings, tracks_csv, excluded_csv)
+
+
+def _obtain(data: Data, incoming: Path) -> Path:
+    """Gives a folder with the recordings of the chosen source: `incoming`, or the user's own."""
+    if data.source == "synthetic":
+        _synthesise(data, incoming)
+        return incoming
+    if data.source == "local":
+        place = workspace.resolve(str(data.path))
+        if place.is_dir():
+            return place
+        if not place.is_file():
+            raise ValueError(f"data.path must be a folder or an archive (tar.gz or zip), there is none at {place}")
+    else:
+        mirrors = gtzan.mirrors() if data.source == "gtzan" else gtzan.mini_mirrors()
+        place = fetch.fetch(mirrors, fetch.cache_folder())
+    archive.unpack(
+        place,
+        incoming,
+        max_bytes=int(data.max_unpacked_gigabytes * 1e9),
+        max_members=data.max_unpacked_files,
+        max_ratio=data.max_unpacked_ratio,
+    )
+    if data.source == "gtzan-mini":
+        gtzan.check_mini(incoming)
+    return incoming
+
+
+def _synthesise(data: Data, folder: Path) -> None:
+    jobs = [(genre, number, data.seed, folder) for genre in synthesis.GENRES for number in range(data.tracks_per_genre)]
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as processes:
+        for _ in tqdm(processes.map(_write_track, jobs), "composing", len(jobs), unit="track", disable=None):
+            pass
+
+
+def _write_track(job: tuple[str, int, int, Path]) -> None:
+    genre, number, seed, folder = job
+    waveform = synthesis.track_waveform(genre, number, seed=seed)
+    path = folder / genre / f"{genre}.{number:05d}.wav"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, np.round(waveform * 32767).astype(np.int16), 22050, subtype="PCM_16")
+
+
+def _take(findings: list[corpus.Finding], source: Path, folder: Path, *, move: bool) -> None:
+    """Brings the usable recordings into `folder`; the user's own are copied, never touched."""
+    folder.mkdir(parents=True)
+    for finding in findings:
+        if finding.reason is None:
+            target = folder / finding.file
+            target.parent.mkdir(parents=True, exist_ok=True)
+            (shutil.move if move else shutil.copyfile)(source / finding.file, target)
+
+
+def _report(findings: list[corpus.Finding], tracks_csv: Path, excluded_csv: Path) -> None:
+    usable = tracks.table((f.file, f.genre, f.seconds, f.sample_rate) for f in findings if f.reason is None)
+    excluded = [(tracks.harmless(f.file), f.reason) for f in findings if f.reason is not None]
+    files.write_csv(pd.DataFrame(excluded, columns=["file", "reason"]), excluded_csv)
+    files.write_csv(usable, tracks_csv)
+    print(f"{len(usable)} tracks of {usable['genre'].nunique()} genres; {len(excluded)} files excluded: {excluded_csv}")
+    tracks.read(tracks_csv)
+
+
+if __name__ == "__main__":
+    command.run(main)

@@ -1,0 +1,82 @@
+"""Stage evaluate: what the model and the simpler systems say of every clip, and how often they are right."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+
+from genre import baselines, command, files, metrics, model, spectrograms, splits, tracking, training
+from genre.params import Settings, Train
+
+TABLES = ("predictions.csv", "tracks.csv")
+SUMMARIES = ("metrics.json", "per_genre.json", "baselines.json")
+
+
+def main(
+    settings: Settings, values: Path, index: Path, split_csv: Path, leaks_csv: Path, model_pt: Path, folder: Path
+) -> None:
+    """Writes the tables of predictions and the metrics into `folder`."""
+    train = settings.load(Train)
+    network, content = model.load(model_pt)
+    store, table = spectrograms.read(values, index), files.read_csv(split_csv, ["track", "genre", "subset"])
+    clips = np.concatenate([store.clips(track, **content["cutting"]) for track in table["track"]])
+    training.make_repeatable(train.seed)
+    hardware = training.hardware(train.device, train.precision)
+    hardware.place(network)
+    probabilities = training.predict(network, torch.from_numpy(clips), hardware=hardware).numpy()
+
+    predictions = _table(table, content["genres"], probabilities)
+    tracks = metrics.by_track(predictions)
+    subsets = [subset for subset in splits.SUBSETS if (table["subset"] == subset).any()]
+    scores: dict[str, Any] = {
+        subset: metrics.summary(predictions[predictions["subset"] == subset]) for subset in subsets
+    }
+    per_genre = {subset: metrics.per_genre(tracks[tracks["subset"] == subset]).to_dict("index") for subset in subsets}
+    files.write_csv(predictions, folder / "predictions.csv")
+    files.write_csv(tracks, folder / "tracks.csv")
+    files.write_json(per_genre, folder / "per_genre.json")
+    files.write_json(_baselines(table, content["genres"], clips, subsets[1:]), folder / "baselines.json")
+    files.write_json(scores | {"leaks": len(files.read_csv(leaks_csv, ["track_a"]))}, folder / "metrics.json")
+    for subset in subsets:
+        print(_sentence(subset, scores[subset]))
+    tracking.record(model_pt, {"metrics": [folder / name for name in (*SUMMARIES, *TABLES)], "model": [model_pt]})
+
+
+def _table(table: pd.DataFrame, genres: list[str], probabilities: npt.NDArray[np.float64]) -> pd.DataFrame:
+    """Makes the prediction table, a row a clip, from probabilities `(clip, genre)` in the order of `table`."""
+    clips_per_track = len(probabilities) // len(table)
+    rows = table.loc[table.index.repeat(clips_per_track), ["track", "subset", "genre"]].reset_index(drop=True)
+    rows = rows.rename(columns={"genre": "actual"})
+    rows.insert(1, "clip", np.tile(np.arange(clips_per_track), len(table)))
+    rows["predicted"] = [genres[place] for place in probabilities.argmax(axis=1)]
+    return pd.concat([rows, pd.DataFrame(probabilities, columns=genres)], axis=1)
+
+
+def _baselines(
+    table: pd.DataFrame, genres: list[str], clips: npt.NDArray[np.float16], subsets: list[str]
+) -> dict[str, dict[str, dict[str, float]]]:
+    """Scores the simpler systems, fitted on the training clips, on the other subsets."""
+    subset_of_clip = table["subset"].repeat(len(clips) // len(table)).to_numpy()
+    genre_of_clip = table["genre"].repeat(len(clips) // len(table)).to_numpy()
+    learn = subset_of_clip == "train"
+    scores: dict[str, dict[str, dict[str, float]]] = {}
+    for system in baselines.SYSTEMS:
+        chances = baselines.probabilities(system, clips[learn], genre_of_clip[learn], clips)
+        predictions = _table(table, genres, chances)
+        scores[system] = {s: metrics.summary(predictions[predictions["subset"] == s]) for s in subsets}
+    return scores
+
+
+def _sentence(subset: str, score: dict[str, float]) -> str:
+    low, high = score["track_accuracy_low"], score["track_accuracy_high"]
+    return (
+        f"{subset}: {score['track_accuracy']:.1%} of the tracks right (95 % interval {low:.1%} to {high:.1%}), "
+        f"{score['clip_accuracy']:.1%} of the clips"
+    )
+
+
+if __name__ == "__main__":
+    command.run(main)
