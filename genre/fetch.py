@@ -36,8 +36,7 @@ class Mirror:
     check: Callable[[Path], None] | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        if not _is_address(self.url):
             raise ValueError(f"a mirror must be an http:// or https:// address, got {self.url!r}")
         if self.sha256 is None and self.check is None:
             raise ValueError(f"a mirror without a sha256 must have a check of its contents, {self.url} has none")
@@ -56,6 +55,13 @@ class Mirror:
         """The address without user name, password and query, fit for messages."""
         parts = urlsplit(self.url)
         return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def _is_address(url: str) -> bool:
+    try:
+        return urlsplit(url).scheme in ("http", "https") and bool(urlsplit(url).hostname)
+    except ValueError:
+        return False
 
 
 def cache_folder() -> Path:

@@ -6,6 +6,7 @@ and use its own defaults and fonts, so that the same versions of it draw the sam
 
 import functools
 import math
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ParamSpec
@@ -14,9 +15,11 @@ import matplotlib.style
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from matplotlib import font_manager
+from matplotlib import colormaps, font_manager
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
@@ -24,14 +27,16 @@ from genre import files
 
 DPI = 150
 WIDTH = 8.0  # inches: 1200 pixels, so that text of 9 points is 12 pixels high at 800
-NAME_LENGTH = 28  # characters of a genre or a system before its middle is cut out
+NAME_WIDTH = 25  # characters in a line of a genre's or system's name, of which there may be two
 # Okabe and Ito (2008), https://jfly.uni-koeln.de/color/: told apart with any colour vision.
 BLUE, ORANGE, GREEN, VERMILLION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 DARK, LIGHT = "#4D4D4D", "#D9D9D9"
 SUBSET_COLOURS = {"train": BLUE, "valid": ORANGE, "test": GREEN}
 MARKERS = ("o", "s", "^")
-SHARES = "cividis_r"
 LEVELS = "viridis"
+# cividis from white on, so that nothing looks like nothing; its own low end, a bright yellow, looks like much.
+_DEPTHS = np.linspace(0, 1, 256)
+SHARES = ListedColormap(1 - np.sqrt(_DEPTHS)[:, None] * (1 - colormaps["cividis_r"](_DEPTHS)[:, :3]))
 DECIBELS = 80.0  # a mel_specgram's 0..1 is -80..0 dB
 HERTZ_TICKS = (100, 200, 500, 1000, 2000, 5000, 10000)
 # DejaVu lacks Chinese, Japanese and Korean; the last one draws a box for any letter that no other font has.
@@ -47,6 +52,7 @@ STYLE: dict[str, Any] = {
     "axes.axisbelow": True,
     "axes.edgecolor": DARK,
     "figure.constrained_layout.use": True,
+    "figure.dpi": DPI,
     "figure.labelsize": 9,
     "grid.color": LIGHT,
     "grid.linewidth": 0.6,
@@ -63,7 +69,11 @@ def _styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
     @functools.wraps(draw)
     def drawn(*args: P.args, **kwargs: P.kwargs) -> Figure:
         with matplotlib.style.context(["default", STYLE]):
-            return draw(*args, **kwargs)
+            figure = draw(*args, **kwargs)
+            # Each pass of the layout starts from the last one and moves things a little: one pass, then no more.
+            figure.draw_without_rendering()
+            figure.set_layout_engine("none")
+            return figure
 
     return drawn
 
@@ -98,24 +108,28 @@ def training_curves(history: pd.DataFrame, best_epoch: int) -> Figure:
         raise ValueError(f"best_epoch must be an epoch of the history, got {best_epoch}; run the train stage again")
     subsets = [subset for subset in ("train", "valid") if _has_numbers(history, f"{subset}_accuracy")]
     figure = Figure((WIDTH, 6.2))
-    loss, accuracy, rate = figure.subplots(3, sharex=True, height_ratios=[3, 3, 1.2])
+    loss, accuracy, rate = figure.subplots(3, sharex=True, height_ratios=[3, 3, 1.5])
     for subset in subsets:
         look = {"color": SUBSET_COLOURS[subset], "marker": "o", "markersize": 3}
         loss.plot(history["epoch"], history[f"{subset}_loss"], label=subset, **look)
         accuracy.plot(history["epoch"], history[f"{subset}_accuracy"], label=subset, **look)
     rate.plot(history["epoch"], history["learning_rate"], color=DARK, marker="o", markersize=3)
-    loss.set(ylabel="loss", ylim=(0, None))
-    accuracy.set(ylabel="accuracy by clip", ylim=(0, 1))
-    rate.set(ylabel="learning rate", ylim=(0, None), xlabel="epoch")
+    loss.set_ylabel("loss")
+    accuracy.set(ylabel="accuracy by clip", ylim=(0, 1.03))
+    rate.set(ylabel="learning rate", xlabel="epoch", xlim=(min(history["epoch"]) - 0.5, max(history["epoch"]) + 0.5))
+    for axes in (loss, rate):
+        axes.axhline(0, linewidth=0)
+        axes.set_ylim(bottom=0)
     rate.yaxis.set_major_formatter("{x:g}")
-    rate.xaxis.set_major_locator(MaxNLocator(integer=True))
+    rate.yaxis.set_major_locator(MaxNLocator(3))
+    rate.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10], min_n_ticks=1))
     for axes in (loss, accuracy, rate):
         axes.grid(axis="y")
-        if "valid" in subsets:
-            axes.axvline(best_epoch, color=DARK, linestyle="--", linewidth=1)
     if "valid" in subsets:
         best = history.loc[history["epoch"] == best_epoch, "valid_accuracy"].iloc[0]
         loss.set_title(f"best epoch: {best_epoch}, valid accuracy {best:.1%}")
+        for axes in (loss, accuracy, rate):
+            axes.axvline(best_epoch, color=DARK, linestyle="--", linewidth=1)
     loss.legend()
     figure.align_ylabels()
     return figure
@@ -134,24 +148,19 @@ def confusion_matrix(actual: Sequence[str], predicted: Sequence[str], genres: Se
     counts = _counts(actual, predicted, genres)
     shares = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     side = float(np.clip(0.6 * len(genres), 2.4, max(5.6, 0.33 * len(genres))))
-    size = min(9.0, 0.3 * 72 * side / len(genres))
-    figure = Figure((side + 2.4, side + 1.6))
+    longest = max(len(genre) for genre in genres)
+    names = 0.07 * min(longest, NAME_WIDTH)  # inches
+    figure = Figure((side + names + 1.5, side + names + 0.7))
     axes = figure.add_subplot(title=title, xlabel="predicted genre", ylabel="actual genre")
-    image = axes.imshow(np.ma.masked_equal(shares, 0), cmap=SHARES, vmin=0, vmax=100)
+    image = axes.imshow(shares, aspect="auto", cmap=SHARES, vmin=0, vmax=100)
+    size = min(11.0, 0.32 * 72 * side / len(genres))
     for row, column in np.argwhere(counts):
-        share = shares[row, column]
-        axes.text(
-            column,
-            row,
-            f"{share:.0f}\n{counts[row, column]}",
-            color="white" if share > 55 else "black",
-            fontsize=size,
-            ha="center",
-            va="center",
-        )
-    _name_ticks(axes.xaxis, genres, rotation=90 if len(genres) > 5 else 0)
+        look: dict[str, Any] = {"color": "white" if shares[row, column] > 65 else "black", "ha": "center"}
+        axes.text(column, row, f"{shares[row, column]:.0f}%", va="bottom", size=size, **look)
+        axes.text(column, row, str(counts[row, column]), va="top", size=0.85 * size, **look)
+    _name_ticks(axes.xaxis, genres, rotation=90 if len(genres) > 5 or longest > 10 else 0)
     _name_ticks(axes.yaxis, genres)
-    figure.colorbar(image, ax=axes, shrink=0.6, label="share of the actual genre, % (count below)")
+    _colour_bar(figure, image, [axes], "share of the actual genre, % (count below)")
     return figure
 
 
@@ -171,14 +180,13 @@ def genre_scores(scores: pd.DataFrame, *, title: str) -> Figure:
     columns, rows = ["precision", "recall", "f1"], np.arange(len(scores))
     figure = Figure((WIDTH, 1.3 + 0.28 * len(scores)))
     axes = figure.add_subplot(title=title, xlabel="score", xlim=(-0.02, 1.02))
-    axes.hlines(rows, scores[columns].min(axis=1), scores[columns].max(axis=1), color=LIGHT, linewidth=3)
+    axes.hlines(rows, scores[columns].min(axis=1), scores[columns].max(axis=1), color=LIGHT, linewidth=3, zorder=1)
     for column, colour, marker in zip(columns, (BLUE, VERMILLION, DARK), MARKERS, strict=True):
         label = "F1" if column == "f1" else column
-        axes.scatter(scores[column], rows, s=30, color=colour, marker=marker, label=label, clip_on=False)
+        axes.scatter(scores[column], rows, s=30, color=colour, marker=marker, label=label, zorder=3)
     _name_ticks(axes.yaxis, [str(genre) for genre in scores.index], reverse=True)
     counts = axes.secondary_yaxis("right")
-    counts.set_yticks(rows, [f"{count:g}" for count in scores["support"]])
-    counts.set_ylabel("count")
+    counts.set_yticks(rows, [f"n = {count:g}" for count in scores["support"]])
     counts.spines["right"].set_visible(False)
     counts.tick_params(length=0)
     axes.grid(axis="x")
@@ -208,7 +216,9 @@ def reliability(confidence: Values, correct: npt.NDArray[np.bool_], *, bins: int
     upper, lower = figure.subplots(2, sharex=True, height_ratios=[3, 1])
     centres, used = (np.arange(bins) + 0.5) / bins, counts > 0
     upper.bar(centres[used], accuracies[used], 0.92 / bins, color=BLUE, label="accuracy")
-    upper.plot(confidences[used], accuracies[used], "o", color="black", markersize=4, label="at mean confidence")
+    upper.plot(
+        confidences[used], accuracies[used], "o", color="black", markersize=4, clip_on=False, label="at mean confidence"
+    )
     upper.plot([0, 1], [0, 1], "--", color=DARK, linewidth=1, label="perfectly calibrated")
     upper.set(xlim=(0, 1), ylim=(0, 1), ylabel="share correct")
     upper.set_title(f"{title}\nexpected calibration error {error:.1%}")
@@ -217,6 +227,7 @@ def reliability(confidence: Values, correct: npt.NDArray[np.bool_], *, bins: int
     lower.bar_label(bars, [str(count) for count in counts], fontsize=8, padding=1)
     lower.set(xlabel="confidence (probability of the predicted genre)", ylabel="count")
     lower.margins(y=0.18)
+    lower.yaxis.set_major_locator(MaxNLocator(4, integer=True))
     return figure
 
 
@@ -236,7 +247,7 @@ def mean_spectrograms(
         ValueError: Nothing to draw, or a mel_specgram that has another number of bands than mel_frequencies.
     """
     columns = min((5, 4, 3), key=lambda number: -len(means) % number) if len(means) > 3 else len(means)
-    figure, panels = _mel_panels(means, columns, 1.35, sample_rate, hop_length, mel_frequencies)
+    figure, panels = _mel_panels(means, columns, sample_rate, hop_length, mel_frequencies)
     # Means have none of the extremes: on the scale of -80..0 dB all of them would look alike.
     lowest = min((float(mean.min()) for mean in means.values()), default=0.0)
     highest = max((float(mean.max()) for mean in means.values()), default=1.0)
@@ -250,7 +261,7 @@ def spectrogram(
     mel_specgram: Values, *, sample_rate: int, hop_length: int, mel_frequencies: Values, title: str
 ) -> Figure:
     """Draws one mel_specgram, `(n_mels, frame)`, on the scale of -80..0 dB; see `mean_spectrograms`."""
-    return _mel_panels({title: mel_specgram}, 1, 3.4, sample_rate, hop_length, mel_frequencies)[0]
+    return _mel_panels({title: mel_specgram}, 1, sample_rate, hop_length, mel_frequencies)[0]
 
 
 @_styled
@@ -258,7 +269,7 @@ def augmentations(
     examples: Mapping[str, Values], *, sample_rate: int, hop_length: int, mel_frequencies: Values
 ) -> Figure:
     """Draws label -> mel_specgram, such as the original and each augmentation of it; see `mean_spectrograms`."""
-    return _mel_panels(examples, min(3, len(examples)), 2.0, sample_rate, hop_length, mel_frequencies)[0]
+    return _mel_panels(examples, min(3, len(examples)), sample_rate, hop_length, mel_frequencies)[0]
 
 
 @_styled
@@ -286,15 +297,17 @@ def predictions_over_time(
     edges = np.append(starts, starts[-1] + (starts[-1] - starts[-2] if len(starts) > 1 else 1.0))
     figure = Figure((WIDTH, 1.5 + 0.28 * len(genres)))
     time, whole = figure.subplots(1, 2, sharey=True, width_ratios=[4, 1])
-    mesh = time.pcolormesh(edges, np.arange(len(genres) + 1) - 0.5, probabilities.T, cmap=LEVELS, vmin=0, vmax=1)
+    mesh = time.pcolormesh(edges, np.arange(len(genres) + 1) - 0.5, probabilities.T, cmap=SHARES, vmin=0, vmax=1)
     time.set(title=title, xlabel="start of the clip, s")
+    if len(starts) == 1:
+        time.set_xticks(starts)
     means = probabilities.mean(axis=0)
     bars = whole.barh(np.arange(len(genres)), means, color=BLUE)
-    whole.bar_label(bars, [f"{mean:.0%}" for mean in means], fontsize=8, padding=2)
-    whole.set(xlabel="mean", xlim=(0, 1.35), xticks=[0, 1])
+    whole.bar_label(bars, [f"{mean:.0%}" for mean in means], padding=2)
+    whole.set(xlabel="mean of the clips", xlim=(0, 1.35), xticks=[])
     whole.tick_params(axis="y", length=0)
     _name_ticks(time.yaxis, genres, reverse=True)
-    figure.colorbar(mesh, ax=[time, whole], label="probability", aspect=30)
+    _colour_bar(figure, mesh, [time, whole], "probability")
     return figure
 
 
@@ -323,13 +336,14 @@ def baseline_comparison(scores: pd.DataFrame) -> Figure:
             part = scores[(scores["level"] == level) & (scores["subset"] == subset)]
             rows = [systems.index(name) + 0.24 * (number - (len(subsets) - 1) / 2) for name in part["system"]]
             colour = SUBSET_COLOURS[subset]
-            axes.hlines(rows, part["low"], part["high"], color=colour, linewidth=2)
-            axes.scatter(part["accuracy"], rows, s=30, color=colour, marker=MARKERS[number], label=subset)
+            axes.hlines(rows, part["low"], part["high"], color=colour, linewidth=2, zorder=2)
+            axes.scatter(part["accuracy"], rows, s=30, color=colour, marker=MARKERS[number], label=subset, zorder=3)
         axes.set(title=f"by {level}", xlim=(0, 1))
         axes.xaxis.set_major_formatter(PercentFormatter(1))
         axes.grid(axis="x")
+        axes.tick_params(axis="y", length=0)
     _name_ticks(panels[0].yaxis, systems, reverse=True)
-    figure.supxlabel("accuracy, with 95 % interval")
+    figure.supxlabel("accuracy, with 95% interval")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper right", ncols=len(subsets))
     return figure
 
@@ -339,19 +353,27 @@ def _has_numbers(table: pd.DataFrame, column: str) -> bool:
     return column in table and bool(pd.to_numeric(table[column], errors="coerce").notna().any())
 
 
-def _short(name: str) -> str:
-    """Cuts out the middle of a long name: names tend to differ at their start or at their end."""
-    if len(name) <= NAME_LENGTH:
-        return name
-    return f"{name[: NAME_LENGTH // 2]}…{name[-(NAME_LENGTH // 2 - 1) :]}"
+def _wrapped(name: str, width: int, lines: int) -> str:
+    """Breaks a long name into lines, and leaves out of its middle what they cannot hold: names differ at the ends."""
+    shorter = (f"{name[:half]}…{name[-half:]}" for half in range((len(name) - 1) // 2, 0, -1))
+    wraps = (textwrap.wrap(kept, width) for kept in (name, *shorter))
+    return "\n".join(next(wrap for wrap in wraps if len(wrap) <= lines))
 
 
 def _name_ticks(axis: Axis, names: Sequence[str], *, rotation: int = 0, reverse: bool = False) -> None:
     """Labels the positions 0, 1, ... with names; `reverse` puts the first one on top of a vertical axis."""
-    axis.set_ticks(range(len(names)), [_short(name) for name in names], rotation=rotation)
+    labels = [_wrapped(name, NAME_WIDTH, 2) for name in names]
+    size = 7.5 if any("\n" in label for label in labels) else 9
+    axis.set_ticks(range(len(names)), labels, rotation=rotation, fontsize=size, linespacing=1.0)
     axis.set_tick_params(length=0)
     if reverse:
         axis.axes.set_ylim(len(names) - 0.5, -0.5)
+
+
+def _colour_bar(figure: Figure, image: ScalarMappable, panels: Sequence[Axes], label: str) -> None:
+    """Explains the colours at the right of the panels, by a bar of about one size in figures of all heights."""
+    shrink = min(1.0, 3.6 / figure.get_figheight())
+    figure.colorbar(image, ax=panels, label=label, shrink=shrink, aspect=24, fraction=0.05)
 
 
 def _counts(actual: Sequence[str], predicted: Sequence[str], genres: Sequence[str]) -> npt.NDArray[np.int64]:
@@ -388,35 +410,43 @@ def _reliability(
     return counts, sums[0] / np.maximum(counts, 1), sums[1] / np.maximum(counts, 1)
 
 
+def _mel_image(axes: Axes, mel_specgram: Values, frame_seconds: float) -> None:
+    """Draws `(n_mels, frame)` on -80..0 dB, with band i at the height i and the lowest at the bottom."""
+    n_mels, frames = mel_specgram.shape
+    axes.imshow(
+        np.asarray(mel_specgram, np.float32) * DECIBELS - DECIBELS,
+        aspect="auto",
+        cmap=LEVELS,
+        extent=(0, frames * frame_seconds, -0.5, n_mels - 0.5),
+        origin="lower",
+        vmin=-DECIBELS,
+        vmax=0,
+    )
+
+
 def _mel_panels(
     examples: Mapping[str, Values],
     columns: int,
-    height: float,
     sample_rate: int,
     hop_length: int,
     mel_frequencies: Values,
 ) -> tuple[Figure, list[Axes]]:
-    """Draws label -> `(n_mels, frame)` in a grid of panels `height` inches high, with axes in seconds and Hz."""
+    """Draws label -> `(n_mels, frame)` in a grid of panels, with axes in seconds and Hz."""
     if not examples:
         raise ValueError("there must be at least one mel_specgram to draw, got none")
+    height = min(3.4, 6.6 / columns)  # inches of a panel
+    titles = [_wrapped(label, 80 // columns, 3) for label in examples]
+    lines = 1 + max(title.count("\n") for title in titles)
     rows = math.ceil(len(examples) / columns)
-    figure = Figure((WIDTH, 0.7 + (height + 0.3) * rows))
+    figure = Figure((WIDTH, 0.7 + (height + 0.1 + 0.2 * lines) * rows))
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
-    for axes, (label, mel_specgram) in zip(grid, examples.items(), strict=False):
-        n_mels, frames = mel_specgram.shape
-        if n_mels != len(mel_frequencies):
-            raise ValueError(f"{label!r} must have {len(mel_frequencies)} mel bands, got {n_mels}")
-        axes.imshow(
-            np.asarray(mel_specgram, np.float32) * DECIBELS - DECIBELS,
-            aspect="auto",
-            cmap=LEVELS,
-            extent=(0, frames * hop_length / sample_rate, -0.5, n_mels - 0.5),
-            origin="lower",
-            vmin=-DECIBELS,
-            vmax=0,
-        )
-        axes.set_title(_short(label))
-    hertz = [tick for tick in HERTZ_TICKS if mel_frequencies[0] <= tick <= mel_frequencies[-1]]
+    for axes, title, (label, mel_specgram) in zip(grid, titles, examples.items(), strict=False):
+        if len(mel_specgram) != len(mel_frequencies):
+            raise ValueError(f"{label!r} must have {len(mel_frequencies)} mel bands, got {len(mel_specgram)}")
+        _mel_image(axes, mel_specgram, hop_length / sample_rate)
+        axes.set_title(title, fontsize=9)
+    ticks = HERTZ_TICKS if height > 3 else HERTZ_TICKS[1:]  # the lowest two would touch in a small panel
+    hertz = [tick for tick in ticks if mel_frequencies[0] <= tick <= mel_frequencies[-1]]
     places = np.interp(hertz, mel_frequencies, np.arange(len(mel_frequencies)))
     grid[0].set_yticks(places, [str(tick) for tick in hertz])
     for axes in grid[len(examples) :]:
@@ -424,5 +454,5 @@ def _mel_panels(
     panels = list(grid[: len(examples)])
     figure.supxlabel("time, s")
     figure.supylabel("frequency, Hz (mel scale)")
-    figure.colorbar(panels[0].images[0], ax=panels, label="level, dB relative to the track's peak", aspect=30)
+    _colour_bar(figure, panels[0].images[0], panels, "dB relative to the track's peak")
     return figure, panels

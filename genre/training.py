@@ -147,11 +147,11 @@ def fit(
 
 def _optimizer(network: nn.Module, name: str, rate: float, decay: float) -> torch.optim.Optimizer:
     if name == "adam":
-        return torch.optim.Adam(network.parameters(), rate, eps=ADAM_EPSILON_OF_KERAS)
+        return torch.optim.Adam(network.parameters(), rate, eps=ADAM_EPSILON_OF_KERAS, fused=True)
     weights = [parameter for parameter in network.parameters() if parameter.ndim > 1]
     others = [parameter for parameter in network.parameters() if parameter.ndim <= 1]  # biases and norms do not decay
     groups = [{"params": weights, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, rate)
+    return torch.optim.AdamW(groups, rate, fused=True)  # three times faster on a CPU too
 
 
 def _scheduler(

@@ -127,7 +127,7 @@ def _request(url: str, offset: int, waits: Waits) -> requests.Response:
         raise Break(f"no answer within {waits.read:g} s") from error
     except requests.ConnectionError as error:
         raise Break(f"no connection: {_root(error)}") from error
-    except (requests.RequestException, urllib3.exceptions.HTTPError, UnicodeError) as error:
+    except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:  # such as a bad redirect
         raise Refusal(f"cannot be asked: {_root(error)}") from error
 
 

@@ -50,8 +50,6 @@ def _obtain(data: Data, incoming: Path) -> Path:
         max_members=data.max_unpacked_files,
         max_ratio=data.max_unpacked_ratio,
     )
-    if data.source == "gtzan-mini":
-        gtzan.check_mini(incoming)
     return incoming
 
 

@@ -61,7 +61,7 @@ def _published(section: Split, table: pd.DataFrame) -> pd.DataFrame:
 def _together(section: Split, table: pd.DataFrame, pairs: pd.DataFrame) -> list[tuple[str, ...]]:
     """Lists the tracks that must be in one subset."""
     if section.group_by == "repetition":
-        found = list(zip(pairs["track_a"], pairs["track_b"], strict=True))
+        found: list[tuple[str, ...]] = list(zip(pairs["track_a"], pairs["track_b"], strict=True))
         return [*found, *gtzan.repetitions()] if set(table["genre"]) <= set(gtzan.GENRES) else found
     if section.group_by == "none":
         return []

@@ -1,0 +1,274 @@
+"""Finds repetitions, the same recording more than once in a corpus, by listening: whatever the file, level or cut.
+
+Landmark hashing: A. Wang, "An industrial-strength audio search algorithm", ISMIR 2003. A recording becomes the
+constellation of its spectrogram's peaks; two peaks close to each other are a landmark, and recordings that share many
+landmarks at one offset in time are candidates. Two things differ from the paper. Each candidate is verified peak by
+peak, over all that the two recordings have in common; and what a recording repeats within itself, as the loop of a
+drum machine, counts little: two songs may share the loop, but then it fits as well a bar earlier or later.
+"""
+
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy import fft
+from scipy.ndimage import maximum_filter, minimum_filter1d
+from scipy.signal.windows import hann
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from genre import files
+
+COLUMNS = ("track_a", "track_b", "offset_seconds", "score")
+THRESHOLD = 0.3
+MIN_SAMPLE_RATE = 8000
+
+WINDOW_SECONDS = 0.2  # long, so that notes outnumber drum hits among the peaks; bins are 5 Hz apart
+FRAME_SECONDS = 0.025
+LOW_BIN, HIGH_BIN = 10, 400  # 50 to 2000 Hz: survives low bitrates and telephones, and holds the notes of most music
+FLOOR_DECIBELS = -80.0  # re full scale: what is quieter is silence
+PEAK_FRAMES, PEAK_BINS = 8, 12  # a peak is the maximum of this many frames and bins on each side: about 30 a second
+RISE_DECIBELS = 3.0  # and this much above the minimum of its bin in those frames, or a steady tone would have peaks
+BLOCK_FRAMES = 1024  # bounds the memory that a recording of any length takes
+
+PARTNERS = 5  # landmarks that begin with a peak
+MAX_FRAMES, MAX_BINS = 63, 63  # between the two peaks of a landmark
+OCCURRENCES = 3  # of one landmark in a track; more of them say nothing new, and would cost their square
+MIN_LANDMARKS = 6  # at one offset, to be a candidate; chance hardly gives more than 4
+OTHER_OFFSETS = 3  # looked at to tell a loop that fits anywhere
+MIN_PEAKS = 20  # that coincide; fewer prove nothing
+MIN_OVERLAP = 1 / 3  # of the shorter track
+
+KEY = 1024  # frame * KEY + bin numbers the peaks in their order
+
+Fingerprint = npt.NDArray[np.int32]
+Integers = npt.NDArray[np.int64]
+
+
+def fingerprint(waveform: npt.NDArray[np.float32], sample_rate: int) -> Fingerprint:
+    """Finds the spectral peaks of a recording: `(time,)` -> `(peak, 2)`, frame (25 ms) and bin (5 Hz), in their order.
+
+    About 30 peaks a second of music, 8 bytes each; none in silence and steady tones. The same recording at another
+    sample rate has nearly the same peaks. Levels count relative to each other, but below -80 dB of full scale.
+
+    Raises:
+        ValueError: The sample rate is below 8000 Hz, or the waveform is not `(time,)`.
+    """
+    if sample_rate < MIN_SAMPLE_RATE:
+        raise ValueError(
+            f"fingerprint: sample_rate must be at least {MIN_SAMPLE_RATE} Hz, got {sample_rate}; resample first"
+        )
+    if waveform.ndim != 1:
+        raise ValueError(f"fingerprint: waveform must be (time,), got the shape {waveform.shape}; mix to one channel")
+    size = round(WINDOW_SECONDS * sample_rate)
+    frames = max(0, 1 + int((len(waveform) - size) / (FRAME_SECONDS * sample_rate)))
+    starts = np.rint(np.arange(frames) * FRAME_SECONDS * sample_rate).astype(np.int64)
+    starts = starts[starts + size <= len(waveform)]
+    found = [np.zeros((0, 2), np.int32)]
+    for first in range(0, len(starts), BLOCK_FRAMES):
+        before = max(0, first - PEAK_FRAMES)  # the context that makes blocks agree with the whole
+        levels = _levels(waveform, starts[before : first + BLOCK_FRAMES + PEAK_FRAMES], size)
+        peaks = _peaks(levels) + np.array([before, LOW_BIN], np.int32)
+        found.append(peaks[(peaks[:, 0] >= first) & (peaks[:, 0] < first + BLOCK_FRAMES)])
+    return np.concatenate(found)
+
+
+def _levels(waveform: npt.NDArray[np.float32], starts: Integers, size: int) -> npt.NDArray[np.float32]:
+    """Gives the level in decibels of each frame and bin, `(frame, bin)`; a sine of full scale has 0."""
+    window = hann(size, sym=False).astype(np.float32)
+    frames = np.lib.stride_tricks.sliding_window_view(waveform, size)[starts] * (2 / window.sum() * window)
+    spectrum = fft.rfft(frames.astype(np.float32, copy=False), axis=1)[:, LOW_BIN:HIGH_BIN]
+    power = spectrum.real**2 + spectrum.imag**2
+    levels: npt.NDArray[np.float32] = 10 * np.log10(power + np.float32(10 ** (FLOOR_DECIBELS / 10)))
+    return levels
+
+
+def _peaks(levels: npt.NDArray[np.float32]) -> Fingerprint:
+    highest = maximum_filter(levels, size=(2 * PEAK_FRAMES + 1, 2 * PEAK_BINS + 1), mode="nearest")
+    lowest = minimum_filter1d(levels, 2 * PEAK_FRAMES + 1, axis=0, mode="nearest")
+    return np.argwhere((levels == highest) & (levels > lowest + RISE_DECIBELS)).astype(np.int32)
+
+
+def find_repetitions(fingerprints: Mapping[str, Fingerprint], *, threshold: float = THRESHOLD) -> pd.DataFrame:
+    """Finds the pairs of tracks that hold the same recording.
+
+    Whether a pair is found depends on its two fingerprints alone, not on the rest of the corpus.
+
+    Args:
+        fingerprints: track -> what `fingerprint` gave.
+        threshold: Score from which a pair is reported, in 0..1. Measured on GTZAN and on synthetic music: different
+            recordings stay below 0.2 even with the same drum machine, low-bitrate copies with noise are above 0.4.
+
+    Returns:
+        Columns `track_a, track_b, offset_seconds, score`, sorted, with `track_a < track_b`. What sounds at time t in
+        `track_a` sounds at t + `offset_seconds` in `track_b`. The score, in 0..1, is the share of peaks that coincide
+        where the tracks overlap, counted in the one with fewer of them, and leaving out the peaks that coincide
+        at other offsets too; where those are most, as in music made of one loop, nearly all peaks must coincide.
+
+    Raises:
+        ValueError: A value is not a fingerprint, or the threshold not in 0..1.
+    """
+    if not 0 < threshold <= 1:
+        raise ValueError(f"find_repetitions: threshold must be above 0 and at most 1, got {threshold}")
+    tracks = sorted(fingerprints)
+    peaks = [_checked(track, fingerprints[track]) for track in tracks]
+    rows: list[tuple[str, str, float, float]] = []
+    for a, b, offsets in _candidates(peaks):
+        score = max(_score(peaks[a], peaks[b], offsets), _score(peaks[b], peaks[a], -offsets))
+        if score >= threshold:
+            rows.append((tracks[a], tracks[b], round(float(offsets[0]) * FRAME_SECONDS, 3), round(score, 4)))
+    kinds = dict(zip(COLUMNS, (str, str, float, float), strict=True))
+    return pd.DataFrame(sorted(rows), columns=list(COLUMNS)).astype(kinds)
+
+
+def groups(pairs: pd.DataFrame) -> list[tuple[str, ...]]:
+    """Gives the groups of tracks that pairs (`track_a`, `track_b`) connect, directly or through others; all sorted."""
+    codes, tracks = pd.factorize(pd.concat([pairs["track_a"], pairs["track_b"]]), sort=True)
+    graph = coo_array((np.ones(len(pairs)), codes.reshape(2, -1)), shape=(len(tracks), len(tracks)))
+    _, labels = connected_components(graph, directed=False)
+    return sorted(tuple(tracks[labels == label]) for label in np.unique(labels))
+
+
+def write_fingerprints(path: Path, fingerprints: Mapping[str, Fingerprint]) -> None:
+    """Writes fingerprints to one .npz; the same ones give the same bytes, in whatever order they come."""
+    tracks = sorted(fingerprints)
+    arrays = {
+        "tracks": np.array(tracks, np.str_),
+        "lengths": np.array([len(fingerprints[track]) for track in tracks], np.int64),
+        "peaks": np.concatenate([np.zeros((0, 2), np.int32), *(fingerprints[track] for track in tracks)]),
+    }
+    with files.replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        for name, values in arrays.items():
+            # numpy's own savez leaves the date of the members to the version of Python; this one is constant
+            with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as file:
+                np.lib.format.write_array(file, values, allow_pickle=False)
+
+
+def read_fingerprints(path: Path) -> dict[str, Fingerprint]:
+    """Reads what `write_fingerprints` wrote: track -> fingerprint.
+
+    Raises:
+        ValueError: It is no such file.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            tracks, lengths, peaks = arrays["tracks"], arrays["lengths"], arrays["peaks"]
+        if lengths.sum() != len(peaks):
+            raise ValueError(f"it should hold {lengths.sum()} peaks and holds {len(peaks)}")
+        return dict(zip(tracks.tolist(), np.split(peaks, np.cumsum(lengths))[:-1], strict=True))
+    except (ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:
+        raise ValueError(
+            f"{path} must be a file of fingerprints, run the stage that writes it again: {error}"
+        ) from error
+
+
+def _checked(track: str, peaks: npt.NDArray[np.int32]) -> Integers:
+    if peaks.ndim != 2 or peaks.shape[1] != 2 or not np.issubdtype(peaks.dtype, np.integer):
+        raise ValueError(
+            f"find_repetitions: the fingerprint of {track!r} must be integers (peak, 2), "
+            f"got {peaks.dtype} {peaks.shape}; compute it with fingerprint()"
+        )
+    return peaks.astype(np.int64)
+
+
+def _landmarks(peaks: Integers) -> tuple[Integers, Integers]:
+    """Joins each peak to the next ones: hashes of (bin, bins to the other, frames to the other), and their frames."""
+    hashes, frames = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+    partners = np.zeros(len(peaks), np.int64)
+    left = np.arange(len(peaks))
+    for step in range(1, len(peaks)):
+        left = left[left + step < len(peaks)]
+        away = peaks[left + step] - peaks[left]
+        near = (away[:, 0] <= MAX_FRAMES) & (partners[left] < PARTNERS)
+        left, away = left[near], away[near]
+        if not len(left):
+            break
+        joined = (away[:, 0] > 0) & (np.abs(away[:, 1]) <= MAX_BINS)
+        partners[left[joined]] += 1
+        bins = peaks[left[joined], 1] * (2 * MAX_BINS + 1) + away[joined, 1] + MAX_BINS
+        hashes.append(bins * (MAX_FRAMES + 1) + away[joined, 0])
+        frames.append(peaks[left[joined], 0])
+    hashed, at = np.concatenate(hashes), np.concatenate(frames)
+    order = np.lexsort((at, hashed))
+    hashed, at = hashed[order], at[order]
+    early = np.arange(len(hashed)) - np.searchsorted(hashed, hashed) < OCCURRENCES
+    return hashed[early], at[early]
+
+
+def _candidates(peaks: list[Integers]) -> Iterator[tuple[int, int, Integers]]:
+    """Yields pairs of tracks with enough landmarks at one offset, and their offsets in frames, that one first."""
+    landmarks = [_landmarks(one) for one in peaks] or [_landmarks(np.zeros((0, 2), np.int64))]
+    owner = np.repeat(np.arange(len(landmarks)), [len(one[0]) for one in landmarks])
+    hashes, frames = (np.concatenate(part) for part in zip(*landmarks, strict=True))
+    order = np.argsort(hashes, kind="stable")
+    hashes, frames, owner = hashes[order], frames[order], owner[order]  # by hash, and for one hash by track
+    ends = np.searchsorted(hashes, hashes, side="right")
+    by_track = np.argsort(owner, kind="stable")
+    # Track by track: the memory needed grows with the landmarks of one track, not with the pairs of tracks.
+    for rows in _runs(by_track, owner[by_track]):
+        equal = ends[rows] - rows - 1  # landmarks of the same hash that follow: in the same track or later ones
+        left = np.repeat(rows, equal)
+        right = left + 1 + np.arange(len(left)) - np.repeat(np.cumsum(equal) - equal, equal)
+        left, right = left[owner[right] != owner[left]], right[owner[right] != owner[left]]
+        for b, offsets in _frequent(owner[right], frames[right] - frames[left]):
+            yield int(owner[rows[0]]), b, offsets
+
+
+def _frequent(tracks: Integers, offsets: Integers) -> Iterator[tuple[int, Integers]]:
+    """Gives each track with a frequent offset: that one first, then the most frequent of the others."""
+    span = 2 * int(np.abs(offsets).max(initial=0)) + 1
+    keys, counts = np.unique(tracks * span + offsets + span // 2, return_counts=True)
+    strong = np.isin(keys // span, keys[counts >= MIN_LANDMARKS] // span)
+    keys, counts = keys[strong], counts[strong]
+    tracks, offsets = keys // span, keys % span - span // 2
+    order = np.lexsort((offsets, -counts, tracks))
+    for ranked in _runs(order, tracks[order]):
+        first = ranked[0]
+        far = (np.abs(offsets[ranked] - offsets[first]) > PEAK_FRAMES) & (counts[ranked] > 1)
+        yield int(tracks[first]), offsets[np.append(first, ranked[far][:OTHER_OFFSETS])]
+
+
+def _runs(values: Integers, labels: Integers) -> list[Integers]:
+    """Cuts `values` where the labels, one a value and 0 or more, change."""
+    return np.split(values, np.flatnonzero(np.diff(labels, prepend=-1)))[1:]
+
+
+def _score(reference: Integers, other: Integers, offsets: Integers) -> float:
+    """Scores how much of `reference` is in `other`, moved by the first of `offsets`; see `find_repetitions`."""
+    within, hit = _coincidences(reference, other, int(offsets[0]))
+    frames = min(np.ptp(reference[:, 0]), np.ptp(other[:, 0]))
+    overlap = np.ptp(reference[within, 0]) if within.any() else 0
+    if hit.sum() < MIN_PEAKS or overlap < MIN_OVERLAP * frames:
+        return 0.0
+    covered, explained = np.zeros_like(hit), np.zeros_like(hit)
+    for offset in offsets[1:]:
+        within_too, hit_too = _coincidences(reference, other, int(offset))
+        covered |= within_too
+        explained |= hit_too
+    total = within.sum()
+    looped = 4 * hit.sum() / total - 3
+    if (within & covered).sum() < MIN_OVERLAP * total:
+        covered = np.ones_like(hit)
+    own = within & covered & ~explained
+    # Few peaks that nothing explains prove little: they count as if they were at least a quarter of all.
+    return float(max((hit & own).sum() / max(own.sum(), total / 4), looped))
+
+
+def _coincidences(
+    reference: Integers, other: Integers, offset: int
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Tells which peaks of `reference`, moved by `offset` frames, are within `other`, and which of these it has too.
+
+    One frame and one bin of difference are allowed: as much as another phase of the frames or an encoder moves a peak.
+    """
+    moved = reference[:, 0] + offset
+    within = (moved >= other[0, 0]) & (moved <= other[-1, 0])
+    wanted, keys = moved * KEY + reference[:, 1], other[:, 0] * KEY + other[:, 1]
+    hit = np.zeros(len(reference), np.bool_)
+    for frame in (-KEY, 0, KEY):
+        first, end = np.searchsorted(keys, wanted + frame - 1), np.searchsorted(keys, wanted + frame + 2)
+        hit |= end > first
+    return within, hit & within

@@ -1,0 +1,37 @@
+"""What several tests need: a tone, a small corpus on disk, and no way to the user's own folders."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+RATE = 22050
+
+
+@pytest.fixture(autouse=True)
+def isolated(tmp_path, monkeypatch):
+    """Keeps every test away from the repository's checkpoints, MLflow database and download cache."""
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    monkeypatch.setenv("GENRE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.delenv("DVC_EXP_NAME", raising=False)
+
+
+def tone(frequency: float = 440.0, seconds: float = 1.0, rate: int = RATE) -> np.ndarray:
+    return (0.5 * np.sin(2 * np.pi * frequency * np.arange(int(seconds * rate)) / rate)).astype(np.float32)
+
+
+@pytest.fixture
+def corpus(tmp_path) -> Path:
+    """Two genres, three tracks each, 7 s of a tone of the track's own; and files that are none."""
+    folder = tmp_path / "corpus"
+    for place, genre in enumerate(("high", "low")):
+        (folder / genre).mkdir(parents=True)
+        for number in range(3):
+            frequency = (2000, 200)[place] * (1 + 0.1 * number)
+            soundfile.write(folder / genre / f"{genre}.{number:05d}.wav", tone(frequency, 7.0), RATE)
+    (folder / "high" / "._high.00000.wav").write_bytes(b"\0\5\26\7" * 50)
+    (folder / "low" / "broken.wav").write_bytes(b"RIFF, or so it says")
+    (folder / "low" / "cover.jpg").write_bytes(b"\xff\xd8")
+    return folder

@@ -1,0 +1,129 @@
+import numpy as np
+import pytest
+import soundfile
+import torch
+from torchaudio.functional import resample
+
+from genre import audio
+from tests.conftest import RATE, tone
+
+SIZES = {"sample_rate": RATE, "n_fft": 2048, "hop_length": 1024, "n_mels": 128}
+
+
+def write(path, samples, rate=RATE, **options):
+    soundfile.write(path, samples, rate, **options)
+    return path
+
+
+@pytest.mark.parametrize("frequency", [110, 440, 3000, 9000])
+def test_a_tone_peaks_in_its_mel_band(frequency):
+    centres = audio.mel_frequencies(sample_rate=RATE, n_fft=2048, n_mels=128)
+    band = audio.log_mel(tone(frequency, 2.0), **SIZES)[10].argmax()
+    assert abs(centres[band] - frequency) < max(15, 0.05 * frequency)
+
+
+def test_values_are_decibels_below_the_peak_mapped_to_0_and_1():
+    loud, soft = tone(440, 2.0), tone(440, 2.0) * 0.1  # -20 dB
+    mel = audio.log_mel(np.concatenate([loud, soft]), **SIZES).astype(float)
+    assert mel.max() == 1.0
+    assert mel.min() >= 0.0
+    assert mel[10].max() - mel[-10].max() == pytest.approx(20 / 80, abs=0.01)
+
+
+def test_loudness_of_the_file_does_not_matter():
+    waveform = tone(440, 1.0) + tone(555, 1.0) / 3
+    np.testing.assert_allclose(
+        audio.log_mel(waveform, **SIZES).astype(float), audio.log_mel(waveform * 0.01, **SIZES).astype(float), atol=2e-3
+    )
+
+
+def test_silence_gives_zeros_and_no_nan():
+    assert not audio.log_mel(np.zeros(RATE, np.float32), **SIZES).any()
+
+
+@pytest.mark.parametrize("samples", [1, 100, 1023, 1024, 2047, 50_000])
+def test_any_length_has_one_frame_a_hop_and_one_more(samples):
+    assert audio.log_mel(np.ones(samples, np.float32), **SIZES).shape == (1 + samples // 1024, 128)
+
+
+def test_blocks_of_frames_give_what_the_whole_gives(monkeypatch):
+    waveform = np.random.default_rng(0).standard_normal(200_000).astype(np.float32)
+    whole = audio.log_mel(waveform, **SIZES)
+    monkeypatch.setattr(audio, "BLOCK_FRAMES", 7)
+    np.testing.assert_array_equal(audio.log_mel(waveform, **SIZES), whole)
+
+
+@pytest.mark.parametrize("rate", [8000, 11025, 22051, 44100, 48000, 96000])
+def test_blocks_of_samples_resample_as_the_whole_does(tmp_path, monkeypatch, rate):
+    samples = np.random.default_rng(0).uniform(-0.5, 0.5, rate * 5 + 123).astype(np.float32)
+    path = write(tmp_path / "a.wav", samples, rate, subtype="FLOAT")
+    monkeypatch.setattr(audio, "BLOCK_SECONDS", 1)
+    whole = resample(torch.from_numpy(samples), rate, RATE).numpy()
+    decoded = audio.decode(path, RATE)
+    assert len(decoded) == len(whole)
+    np.testing.assert_allclose(decoded, whole, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("a.wav", {"subtype": "PCM_U8"}), ("a.wav", {"subtype": "PCM_16"}), ("a.wav", {"subtype": "PCM_24"}),
+        ("a.wav", {"subtype": "PCM_32"}), ("a.wav", {"subtype": "FLOAT"}), ("a.wav", {"subtype": "DOUBLE"}),
+        ("a.au", {}), ("a.flac", {}), ("a.ogg", {}), ("a.mp3", {}), ("a.aiff", {}),
+    ],
+)  # fmt: skip
+def test_every_format_decodes_to_the_same_sound(tmp_path, name, options):
+    path = write(tmp_path / name, tone(440, 3.0), **options)
+    assert audio.inspect(path).seconds == pytest.approx(3.0, abs=0.1)
+    spectrum = np.abs(np.fft.rfft(audio.decode(path, RATE)[:RATE]))
+    assert spectrum.argmax() == 440
+
+
+@pytest.mark.parametrize("channels", [1, 2, 6])
+def test_channels_are_averaged(tmp_path, channels):
+    samples = np.stack([tone(440) * (number + 1) / channels for number in range(channels)], axis=1)
+    decoded = audio.decode(write(tmp_path / "a.wav", samples, subtype="FLOAT"), RATE)
+    np.testing.assert_allclose(decoded, samples.mean(axis=1), atol=1e-6)
+
+
+def test_the_content_counts_and_not_the_suffix(tmp_path):
+    write(tmp_path / "a.flac", tone())
+    path = (tmp_path / "a.flac").rename(tmp_path / "a.mp3")
+    assert audio.inspect(path).seconds == 1.0
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "cannot be decoded|holds no samples"),
+        (b"RIFF", "cannot be decoded"),
+        (b"no sound at all" * 100, "cannot be decoded"),
+    ],
+)
+def test_a_file_without_sound_is_refused(tmp_path, content, message):
+    path = tmp_path / "a.wav"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        audio.inspect(path)
+
+
+def test_a_header_alone_holds_no_samples(tmp_path):
+    path = write(tmp_path / "a.wav", np.zeros(0, np.float32))
+    with pytest.raises(ValueError, match="holds no samples"):
+        audio.inspect(path)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_samples_that_are_no_numbers_are_refused(tmp_path, value):
+    samples = tone()
+    samples[1000] = value
+    path = write(tmp_path / "a.wav", samples, subtype="FLOAT")
+    for read in (audio.inspect, lambda path: audio.decode(path, RATE)):
+        with pytest.raises(ValueError, match="holds NaN or infinite samples"):
+            read(path)
+
+
+def test_a_truncated_file_gives_what_is_there(tmp_path):
+    path = write(tmp_path / "a.wav", tone(440, 2.0))
+    path.write_bytes(path.read_bytes()[: 44 + RATE * 2])
+    assert audio.inspect(path).seconds == pytest.approx(1.0, abs=0.01)

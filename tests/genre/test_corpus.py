@@ -1,0 +1,72 @@
+import shutil
+
+import numpy as np
+import pytest
+import soundfile
+
+from genre import corpus
+from tests.conftest import RATE, tone
+
+
+def reasons(folder, **options):
+    return {finding.file: finding.reason for finding in corpus.scan(folder, **{"min_seconds": 6.0, **options})}
+
+
+def test_every_file_is_used_or_listed_with_its_reason(corpus):
+    from genre.corpus import scan
+
+    findings = scan(corpus, min_seconds=6.0)
+    files = [path for path in corpus.rglob("*") if path.is_file()]
+    assert len(findings) == len(files)
+    assert sum(finding.reason is None for finding in findings) == 6
+    excluded = {finding.file: finding.reason for finding in findings if finding.reason}
+    assert excluded["high/._high.00000.wav"] == "an AppleDouble file, not a recording"
+    assert excluded["low/broken.wav"].startswith("cannot be decoded: ")
+    assert excluded["low/cover.jpg"].startswith("not an audio file that is read here (.jpg)")
+
+
+def test_silent_and_short_recordings_are_excluded(tmp_path):
+    (tmp_path / "g").mkdir()
+    soundfile.write(tmp_path / "g" / "silent.wav", np.zeros(7 * RATE), RATE)
+    soundfile.write(tmp_path / "g" / "short.wav", tone(440, 2.0), RATE)
+    assert reasons(tmp_path) == {
+        "g/short.wav": "too short: 2.00 s, data.min_seconds is 6",
+        "g/silent.wav": "silent",
+    }
+
+
+def test_albums_in_a_genre_belong_to_it(tmp_path):
+    (tmp_path / "rock" / "album").mkdir(parents=True)
+    soundfile.write(tmp_path / "rock" / "album" / "a.wav", tone(440, 7.0), RATE)
+    (finding,) = corpus.scan(tmp_path, min_seconds=6.0)
+    assert (finding.genre, finding.reason) == ("rock", None)
+
+
+@pytest.mark.parametrize("inside", ["", "genres", "Data/genres_original"])
+def test_the_root_is_found_whatever_is_around_it(corpus, tmp_path, inside):
+    from genre.corpus import root
+
+    outer = tmp_path / "outer"
+    target = outer / inside
+    shutil.copytree(corpus, target)
+    if inside.startswith("Data"):
+        (outer / "Data" / "images_original" / "high").mkdir(parents=True)
+        (outer / "Data" / "features.csv").touch()
+    assert root(outer) == target
+
+
+def test_a_folder_without_genres_is_refused(tmp_path):
+    (tmp_path / "a.wav").touch()
+    with pytest.raises(ValueError, match="must hold a folder per genre"):
+        corpus.root(tmp_path)
+
+
+def test_hidden_files_and_unusable_names_are_listed(tmp_path):
+    for name in ("g/.DS_Store", "=g/a.wav", "top.wav"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    found = reasons(tmp_path)
+    assert found["g/.DS_Store"] == "a hidden file"
+    assert "formula" in found["=g/a.wav"]
+    assert found["top.wav"] == "not in the folder of a genre"

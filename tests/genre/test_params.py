@@ -1,0 +1,99 @@
+from pathlib import Path
+
+import pytest
+
+from genre.params import Augment, Data, Model, Settings, Spectrogram, Split, Train, flat
+
+PARAMS = Path(__file__).parents[2] / "params.yaml"
+SECTIONS = (Data, Split, Spectrogram, Augment, Model, Train)
+
+
+def read(*overrides: str) -> Settings:
+    return Settings.read(PARAMS, overrides)
+
+
+def test_the_shipped_file_loads_and_has_no_section_besides():
+    settings = read()
+    assert {kind.__name__.lower() for kind in SECTIONS} == set(settings.sections)
+    assert all(settings.load(kind) for kind in SECTIONS)
+
+
+def test_scientific_notation_is_a_number():
+    assert read("train.learning_rate=3e-4").load(Train).learning_rate == 3e-4
+
+
+def test_a_whole_number_passes_for_a_float():
+    assert read("split.valid=0").load(Split).valid == 0.0
+
+
+@pytest.mark.parametrize(
+    ("section", "override", "message"),
+    [
+        (Train, "train.epochs=0", r"^train\.epochs must be in 1\.\.10000, got 0$"),
+        (Train, "train.epochs=2.5", r"^train\.epochs must be of type int, got 2\.5 \(float\)$"),
+        (Train, "train.epochs=true", r"^train\.epochs must be of type int, got True \(bool\)$"),
+        (Train, "train.learning_rate=.nan", r"^train\.learning_rate must be in 1e-08\.\.10, got nan$"),
+        (Train, "train.learning_rate=fast", r"^train\.learning_rate must be of type float, got 'fast' \(str\)$"),
+        (Train, "train.optimizer=sgd", r"^train\.optimizer must be one of adamw, adam, got 'sgd'$"),
+        (Train, "train.epoch=3", r"^train\.epoch is not a parameter; train has epochs, batch_size"),
+        (Spectrogram, "spectrogram.hop_length=4096", r"^spectrogram\.hop_length must be in 1\.\.n_fft \(2048\), got 4096"),
+        (Split, "split.test=0.9", r"^split\.valid \+ split\.test must leave tracks to train on .* got 0\.2 \+ 0\.9$"),
+        (Split, "split.fold=5", r"^split\.fold must be in 0\.\.split\.folds - 1 \(4\), got 5$"),
+        (Split, "split.protocol=file", r"^split\.file must name a CSV table"),
+        (Split, "split.group_by=column", r"^split\.groups must name a CSV table"),
+        (Data, "data.source=local", r"^data\.path must name a folder or archive when data\.source is local"),
+        (Data, "data.source=spotify", r"^data\.source must be one of synthetic, gtzan, gtzan-mini, local, got 'spotify'$"),
+    ],
+)  # fmt: skip
+def test_a_bad_value_is_named_with_its_rule(section, override, message):
+    with pytest.raises(ValueError, match=message):
+        read(override).load(section)
+
+
+def test_every_number_below_and_above_its_range_is_refused():
+    from typing import get_args, get_type_hints
+
+    tried = 0
+    for kind in SECTIONS:
+        for key, hint in get_type_hints(kind, include_extras=True).items():
+            for value in (-1e12, 1e12):
+                if float in get_args(hint) or int in get_args(hint):
+                    tried += 1
+                    name = f"{kind.__name__.lower()}.{key}"
+                    number = int(value) if int in get_args(hint) else value
+                    with pytest.raises(ValueError, match=rf"^{name} must be in "):
+                        read(f"{name}={number}").load(kind)
+    assert tried > 50
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("train: [", "must be YAML"),
+        ("- 1", "must map section names to their keys, got list"),
+        ("train: 5", "must have a section train, got 5"),
+        ("data: {}", "must have a section train, got None"),
+        ("train: {epochs: 1}", r"train\.batch_size is missing in"),
+        ("train: {epochs: 1, epochs: 2}", "must be YAML"),
+    ],
+)
+def test_a_bad_file_is_told_in_one_line(tmp_path, text, message):
+    path = tmp_path / "params.yaml"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=message):
+        Settings.read(path).load(Train)
+
+
+def test_a_missing_file_says_what_to_do(tmp_path):
+    with pytest.raises(ValueError, match="is missing; run in the repository's root"):
+        Settings.read(tmp_path / "none.yaml")
+
+
+@pytest.mark.parametrize("override", ["train.epochs", "epochs=3", "trian.epochs=3", "=1"])
+def test_an_override_of_another_form_is_refused(override):
+    with pytest.raises(ValueError, match=r"--set must be SECTION\.KEY=VALUE"):
+        read(override)
+
+
+def test_flat_names_each_value_by_section_and_key():
+    assert flat(read().load(Model))["model.dropout"] == 0.3

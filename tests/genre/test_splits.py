@@ -1,0 +1,116 @@
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from genre import splits
+
+
+def table(*sizes: int) -> pd.DataFrame:
+    rows = [(f"g{genre}/{number:03d}", f"g{genre}") for genre, size in enumerate(sizes) for number in range(size)]
+    return pd.DataFrame(rows, columns=["track", "genre"])
+
+
+def deal(tracks, groups=None, **options):
+    options = {"valid": 0.2, "test": 0.2, "seed": 42, **options}
+    return splits.stratified(tracks, groups=groups or list(tracks["track"]), **options)
+
+
+def test_gtzan_is_dealt_60_20_20_in_every_genre():
+    tracks = table(*[100] * 10)
+    counts = pd.crosstab(tracks["genre"], deal(tracks))
+    assert (counts[["train", "valid", "test"]] == [60, 20, 20]).all(axis=None)
+
+
+def test_the_protocol_of_the_reference_has_no_test_subset():
+    tracks = table(*[100] * 9, 99)
+    subsets = deal(tracks, test=0.0)
+    assert set(subsets) == {"train", "valid"}
+    assert abs((subsets == "valid").sum() - 200) <= 1
+
+
+def test_order_of_the_table_does_not_matter():
+    tracks = table(10, 12)
+    shuffled = tracks.sample(frac=1, random_state=1)
+    assert deal(tracks).to_dict() == deal(shuffled).to_dict()
+
+
+def test_another_seed_gives_another_split_of_the_same_shares():
+    tracks = table(20, 20)
+    first, second = deal(tracks), deal(tracks, seed=43)
+    assert not first.equals(second)
+    assert first.value_counts().to_dict() == second.value_counts().to_dict()
+
+
+sizes = st.lists(st.integers(5, 40), min_size=2, max_size=6)
+
+
+@given(sizes=sizes, seed=st.integers(0, 10_000), cuts=st.integers(1, 6))
+@settings(max_examples=300, deadline=None)
+def test_no_group_is_in_two_subsets_and_every_subset_has_every_genre(sizes, seed, cuts):
+    tracks = table(*sizes)
+    groups = [f"{track[:2]}-{int(track[-3:]) // cuts}" for track in tracks["track"]]
+    if min(-(-size // cuts) for size in sizes) < 3:
+        with pytest.raises(ValueError, match="must have at least 3 tracks"):
+            deal(tracks, groups, seed=seed)
+        return
+    dealt = tracks.assign(subset=deal(tracks, groups, seed=seed), group=groups)
+    assert (dealt.groupby("group")["subset"].nunique() == 1).all()
+    assert (dealt.groupby("genre")["subset"].nunique() == 3).all()
+    wish = dealt["genre"].value_counts() * 0.2
+    have = dealt[dealt["subset"] == "test"]["genre"].value_counts()
+    assert ((have - wish).abs() <= max(1, cuts)).all()
+
+
+@given(sizes=sizes, seed=st.integers(0, 10_000), folds=st.integers(2, 5))
+@settings(max_examples=200, deadline=None)
+def test_over_all_folds_each_track_tests_once(sizes, seed, folds):
+    tracks = table(*sizes)
+    tests = [
+        tracks["track"][splits.kfold(tracks, folds=folds, fold=fold, seed=seed, groups=list(tracks["track"])) == "test"]
+        for fold in range(folds)
+    ]
+    assert sorted(pd.concat(tests)) == sorted(tracks["track"])
+
+
+def test_a_fold_out_of_range_and_a_poor_genre_are_refused():
+    tracks = table(10, 3)
+    with pytest.raises(ValueError, match=r"split\.fold must be in 0\.\.split\.folds - 1 \(4\), got 5"):
+        splits.kfold(tracks, folds=5, fold=5, seed=0, groups=list(tracks["track"]))
+    with pytest.raises(ValueError, match="'g1' has 3; add recordings"):
+        splits.kfold(tracks, folds=5, fold=0, seed=0, groups=list(tracks["track"]))
+    with pytest.raises(ValueError, match="'g1' has 2; add recordings"):
+        deal(table(10, 2))
+    with pytest.raises(ValueError, match="at least 2 genres, got g0"):
+        deal(table(10))
+
+
+def test_a_published_list_is_followed_and_missing_tracks_named():
+    wanted = pd.DataFrame({"track": ["g0/000", "g1/001", "g1/999"], "subset": ["train", "test", "valid"]})
+    found, missing = splits.listed(table(2, 2), wanted, where="list")
+    assert dict(zip(found["track"], found["subset"], strict=True)) == {"g0/000": "train", "g1/001": "test"}
+    assert missing == ["g1/999"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([("g0/000", "trian")], "subset must be one of train, valid, test, got 'trian' for 'g0/000'"),
+        ([("g0/000", "train"), ("g0/000", "test")], "each track must stand once, got 'g0/000' twice"),
+        ([("g0/000", "test")], "names none of the corpus's tracks for train"),
+    ],
+)
+def test_a_bad_list_is_refused(rows, message):
+    with pytest.raises(ValueError, match=message):
+        splits.listed(table(2, 2), pd.DataFrame(rows, columns=["track", "subset"]), where="list")
+
+
+def test_lists_that_share_a_track_are_one_group():
+    tracks = pd.DataFrame({"track": ["a", "b", "c", "d"]})
+    assert splits.group_names(tracks, [("d", "c"), ("b", "c"), ("x",)]) == ["a", "b", "b", "b"]
+
+
+def test_only_pairs_across_subsets_straddle():
+    pairs = pd.DataFrame({"track_a": ["a", "a", "b"], "track_b": ["b", "c", "z"], "score": [1.0, 2.0, 3.0]})
+    found = splits.straddling({"a": "train", "b": "train", "c": "test"}, pairs)
+    assert found[["track_a", "track_b", "subset_a", "subset_b"]].to_numpy().tolist() == [["a", "c", "train", "test"]]
