@@ -207,6 +207,6 @@ def _one_kind_of_error(archive: Path) -> Iterator[None]:
     except containers.NotAnArchiveError as error:
         raise ArchiveError(f"{archive} {error}; {NEXT_STEP}") from error
     except DAMAGE as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise  # of the disk; those about the content have no number
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+            raise  # of the disk; those about the content have no number, or are seeks to before the file's start
         raise ArchiveError(f"{archive} is cut off or damaged: {error}; fetch it again") from error

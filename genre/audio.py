@@ -1,6 +1,7 @@
 """Recordings in, log-mel spectrograms out: one code path for the pipeline and for `genre predict`."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from math import gcd
@@ -110,15 +111,18 @@ def _mel(sample_rate: int, n_fft: int, hop_length: int, n_mels: int) -> MelSpect
     )
 
 
-def _open(path: Path) -> soundfile.SoundFile:
-    try:
-        # An open file, not its name: libsndfile takes some suffixes (.raw) for more than they are.
-        file = soundfile.SoundFile(path.open("rb"))
-    except (soundfile.LibsndfileError, TypeError) as error:
-        raise ValueError(f"cannot be decoded: {getattr(error, 'error_string', error)}") from error
-    if file.channels > MAX_CHANNELS or not 1000 <= file.samplerate <= 768_000:
-        raise ValueError(f"cannot be music: {file.channels} channels at {file.samplerate} Hz")
-    return file
+@contextmanager
+def _open(path: Path) -> Iterator[soundfile.SoundFile]:
+    # An open file, not its name: libsndfile takes some suffixes (.raw) for more than they are.
+    with path.open("rb") as stream:
+        try:
+            file = soundfile.SoundFile(stream)
+        except (soundfile.LibsndfileError, TypeError) as error:
+            raise ValueError(f"cannot be decoded: {getattr(error, 'error_string', error)}") from error
+        with file:
+            if file.channels > MAX_CHANNELS or not 1000 <= file.samplerate <= 768_000:
+                raise ValueError(f"cannot be music: {file.channels} channels at {file.samplerate} Hz")
+            yield file
 
 
 def _blocks(file: soundfile.SoundFile) -> Iterator[npt.NDArray[np.float32]]:

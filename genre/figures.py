@@ -21,6 +21,7 @@ from matplotlib.axis import Axis
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from genre import files
@@ -51,7 +52,6 @@ STYLE: dict[str, Any] = {
     "axes.spines.right": False,
     "axes.axisbelow": True,
     "axes.edgecolor": DARK,
-    "figure.constrained_layout.use": True,
     "figure.dpi": DPI,
     "figure.labelsize": 9,
     "grid.color": LIGHT,
@@ -71,8 +71,7 @@ def _styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
         with matplotlib.style.context(["default", STYLE]):
             figure = draw(*args, **kwargs)
             # Each pass of the layout starts from the last one and moves things a little: one pass, then no more.
-            figure.draw_without_rendering()
-            figure.set_layout_engine("none")
+            ConstrainedLayoutEngine().execute(figure)
             return figure
 
     return drawn
@@ -97,7 +96,8 @@ def training_curves(history: pd.DataFrame, best_epoch: int) -> Figure:
     Args:
         history: One row an epoch: epoch, train_loss, train_accuracy, learning_rate, and valid_loss and
             valid_accuracy, which may be absent or empty if there is no valid subset.
-        best_epoch: The epoch of the highest valid_accuracy; it is not marked where there is no valid subset.
+        best_epoch: The epoch to mark: that of the highest valid_accuracy, or the last one if that was kept. Nothing is
+            marked where there is no valid subset.
 
     Raises:
         ValueError: The history is empty, or has no such epoch.
@@ -127,7 +127,7 @@ def training_curves(history: pd.DataFrame, best_epoch: int) -> Figure:
         axes.grid(axis="y")
     if "valid" in subsets:
         best = history.loc[history["epoch"] == best_epoch, "valid_accuracy"].iloc[0]
-        loss.set_title(f"best epoch: {best_epoch}, valid accuracy {best:.1%}")
+        loss.set_title(f"marked: epoch {best_epoch}, valid accuracy {best:.1%}")
         for axes in (loss, accuracy, rate):
             axes.axvline(best_epoch, color=DARK, linestyle="--", linewidth=1)
     loss.legend()

@@ -108,24 +108,24 @@ DRUMS: dict[str, Drum] = {
 }
 
 
-def frequency_of(pitch: float) -> float:
-    """Frequency in Hz of a MIDI `pitch` in semitones (69 is the A of 440 Hz), in equal temperament."""
-    return float(440.0 * 2.0 ** ((pitch - 69.0) / 12.0))
+def sound(name: str, pitch: float, seconds: float, *, sample_rate: int, rng: np.random.Generator) -> Waveform:
+    """One note `(time,)` of an instrument of `VOICES` or `DRUMS`, about -1..1.
 
-
-def voice_sound(
-    voice: Voice, frequency: float, *, seconds: float, sample_rate: int, rng: np.random.Generator
-) -> Waveform:
-    """One note `(time,)` of a voice, with its attack, decay and release; about -1..1 before any drive."""
-    methods = {"string": _string, "table": _table, "bell": _bell}
+    `pitch` is MIDI, in semitones: 69 is the A of 440 Hz, and a drum is tuned as usual at 60. A drum rings as long as it
+    does, whatever `seconds` says.
+    """
+    if name in DRUMS:
+        return _drum(DRUMS[name], 2.0 ** ((pitch - 60.0) / 12.0), sample_rate, rng)
+    voice, frequency = VOICES[name], 440.0 * 2.0 ** ((pitch - 69.0) / 12.0)
     time = np.arange(round((seconds + RELEASE_SECONDS) * sample_rate)) / sample_rate
+    methods = {"string": _string, "table": _table, "bell": _bell}
     wave = methods[voice.method](voice, frequency, time, sample_rate, rng)
     if voice.breath:
         wave = wave + voice.breath * rng.standard_normal(len(time))
     envelope = np.minimum(time / voice.attack, 1.0) * np.clip((time[-1] - time) / RELEASE_SECONDS, 0.0, 1.0)
     if voice.decay and voice.method != "string":  # a string loses its energy by itself
         envelope *= 10.0 ** (-3.0 * time / voice.decay)
-    return wave * envelope
+    return np.asarray(wave * envelope)
 
 
 def _string(voice: Voice, frequency: float, time: Waveform, sample_rate: int, rng: np.random.Generator) -> Waveform:
@@ -205,57 +205,88 @@ def _turns(voice: Voice, frequency: float, time: Waveform, sample_rate: int, rng
     return np.asarray(start + np.cumsum(frequency * 2.0 ** ((waver + bend) / 12.0)) / sample_rate)
 
 
-def drum_sound(drum: Drum, *, sample_rate: int, rng: np.random.Generator) -> Waveform:
-    """One hit `(time,)` of a drum; `rng` gives the noise."""
-    time = np.arange(round((max(drum.tone_decay, drum.noise_decay) + 0.03) * sample_rate)) / sample_rate
-    glide = drum.low + (drum.high - drum.low) * np.exp(-time / 0.03)
-    tone = np.sin(2 * np.pi * np.cumsum(glide) / sample_rate) * 10.0 ** (-3.0 * time / drum.tone_decay)
-    low, high = drum.noise_band
-    band = [low, min(high, 0.45 * sample_rate)]
-    noise = signal.sosfilt(
-        signal.butter(2, band, "bandpass", fs=sample_rate, output="sos"), rng.standard_normal(len(time))
-    )
-    envelope = np.zeros(len(time))
-    for burst in range(drum.bursts):
-        late = np.maximum(time - 0.012 * burst, 0.0)
-        envelope = np.maximum(envelope, (time >= 0.012 * burst) * 10.0 ** (-3.0 * late / drum.noise_decay))
-    return np.asarray(drum.tone * tone + drum.noise * envelope * noise / np.std(noise) / 2.0)
+def _drum(drum: Drum, tuning: float, sample_rate: int, rng: np.random.Generator) -> Waveform:
+    """One hit; a drum tuned higher by the factor `tuning` rings shorter by as much."""
+    seconds = max(drum.tone_decay, drum.noise_decay) / tuning
+    time = np.arange(round(seconds * sample_rate)) / sample_rate
+    frequency = tuning * (drum.low + (drum.high - drum.low) * np.exp(-time / 0.03))
+    tone = np.sin(2 * np.pi * np.cumsum(np.minimum(frequency, 0.45 * sample_rate)) / sample_rate)
+    noise = np.zeros(len(time))
+    hiss = signal.sosfilt(_bandpass(*drum.noise_band, sample_rate), rng.standard_normal(len(time)))
+    for start in [round(0.012 * burst * sample_rate) for burst in range(drum.bursts)]:
+        ringing = 10.0 ** (-3.0 * tuning * time / drum.noise_decay)
+        noise[start:] = np.maximum(noise[start:], ringing[: len(time) - start])
+    ringing = 10.0 ** (-3.0 * tuning * time / drum.tone_decay)
+    return np.asarray(drum.tone * tone * ringing + drum.noise * noise * hiss / (2.0 * np.std(hiss)))
 
 
-def saturate(waveform: Waveform, drive: float, *, sample_rate: int) -> Waveform:
-    """A valve amplifier: gain, soft clipping, and a loudspeaker that passes little above 5 kHz."""
-    scale = np.abs(waveform).max() or 1.0
-    clipped = np.tanh((1.0 + drive) * waveform / scale)
-    cabinet = signal.butter(2, [80.0, min(4500.0, 0.45 * sample_rate)], "bandpass", fs=sample_rate, output="sos")
-    return np.asarray(signal.sosfilt(cabinet, clipped))
+def _bandpass(low: float, high: float, sample_rate: int) -> Waveform:
+    """Second-order sections, with both edges moved below half the sample rate."""
+    nyquist = sample_rate / 2.0
+    edges = [min(low, 0.6 * nyquist), min(high, 0.9 * nyquist)]
+    return np.asarray(signal.butter(2, edges, "bandpass", fs=sample_rate, output="sos"))
 
 
-def compress(waveform: Waveform, ratio: float, *, sample_rate: int) -> Waveform:
-    """Even out loudness: `ratio` dB in become 1 dB out, over about 50 ms; 1 leaves all as it is."""
-    smoothing = np.exp(-1.0 / (0.05 * sample_rate))
-    power = signal.lfilter([1.0 - smoothing], [1.0, -smoothing], waveform**2)
-    floor = 1e-4 * float(power.max()) + 1e-12
-    return np.asarray(waveform * (power + floor) ** (0.5 / ratio - 0.5))
+def amplify(name: str, waveform: Waveform, *, sample_rate: int, rng: np.random.Generator) -> Waveform:
+    """Bring what a voice played to a loudness common to all, through its amplifier if it has one; drums stay as is.
+
+    The amplifier is gain, soft clipping of the sum of all strings, and a loudspeaker that passes little above 5 kHz.
+    """
+    peak = np.abs(waveform).max()
+    if name in DRUMS or peak == 0.0:
+        return waveform
+    if VOICES[name].drive:
+        gain = 1.0 + VOICES[name].drive * rng.uniform(0.7, 1.5)
+        waveform = signal.sosfilt(_bandpass(80.0, 4500.0, sample_rate), np.tanh(gain * waveform / peak))
+    sounding = waveform[np.abs(waveform) > 0.02 * np.abs(waveform).max()]
+    return np.asarray(waveform * (0.2 / np.sqrt(np.mean(sounding**2))))
 
 
-def room_and_equaliser(
+def record(
+    mix: Waveform, *, reverb_seconds: float, sample_rate: int, rng: np.random.Generator
+) -> npt.NDArray[np.float32]:
+    """Record a mix `(time,)` to a track, peak below 1: room, equaliser, compressor, noise and level, all by chance.
+
+    The equaliser is what keeps the long-term spectrum from giving the genre away.
+    """
+    gains = rng.normal(0.0, 2.8, 10) + rng.normal(0.0, 1.0) * np.arange(-4.5, 5.5)  # dB, an octave each
+    if rng.uniform() < 0.2:  # an old or poor recording
+        gains[:2] -= 12.0
+        gains[8:] -= 25.0
+    mix = _room(mix, gains, reverb_seconds, rng.uniform(0.1, 0.6), sample_rate, rng)
+    mix = _compress(mix, rng.uniform(1.0, 3.0), sample_rate)
+    noise = 10.0 ** (rng.uniform(-60.0, -38.0) / 20.0) * np.sqrt(np.mean(mix**2))
+    mix = mix + noise * rng.standard_normal(len(mix))
+    mix -= mix.mean()
+    return np.asarray(mix * (rng.uniform(0.3, 0.95) / np.abs(mix).max()), dtype=np.float32)
+
+
+def _room(
     waveform: Waveform,
-    *,
     gains: Waveform,
-    reverb_seconds: float,
+    seconds: float,
     wet: float,
     sample_rate: int,
     rng: np.random.Generator,
 ) -> Waveform:
-    """Filter with `gains` in dB at octave steps up from 31 Hz, and add the echo of a room (decaying noise)."""
-    count = len(waveform)
-    size = fft.next_fast_len(count + round(reverb_seconds * sample_rate), real=True)
-    frequencies = fft.rfftfreq(size, 1.0 / sample_rate)
-    octaves = np.log2(np.maximum(frequencies, 1.0) / 31.25)
-    curve = 10.0 ** (np.interp(octaves, np.arange(len(gains)), gains) / 20.0)
-    curve *= 1.0 / (1.0 + (25.0 / np.maximum(frequencies, 1e-3)) ** 4)  # nothing below hearing, no offset
-    time = np.arange(round(reverb_seconds * sample_rate)) / sample_rate
-    echo = rng.standard_normal(len(time)) * 10.0 ** (-3.0 * time / reverb_seconds)
+    """Filter with `gains` in dB at 31.25 Hz and octaves above, and add an echo (decaying noise) of power `wet**2`.
+
+    Both are one multiplication in the frequency domain.
+    """
+    time = np.arange(round(seconds * sample_rate)) / sample_rate
+    echo = rng.standard_normal(len(time)) * 10.0 ** (-3.0 * time / seconds)
     echo *= wet / np.sqrt(np.sum(echo**2))
+    size = fft.next_fast_len(len(waveform) + len(echo), real=True)
+    frequencies = np.maximum(fft.rfftfreq(size, 1.0 / sample_rate), 1e-3)
+    curve = 10.0 ** (np.interp(np.log2(frequencies / 31.25), np.arange(len(gains)), gains) / 20.0)
+    curve /= 1.0 + (25.0 / frequencies) ** 4  # nothing below hearing, no offset
     spectrum = fft.rfft(waveform, size) * curve * (1.0 + fft.rfft(echo, size))
-    return np.asarray(fft.irfft(spectrum, size)[:count])
+    return np.asarray(fft.irfft(spectrum, size)[: len(waveform)])
+
+
+def _compress(waveform: Waveform, ratio: float, sample_rate: int) -> Waveform:
+    """Even out loudness: `ratio` dB in become 1 dB out, over about 50 ms; 1 leaves all as it is."""
+    smoothing = np.exp(-1.0 / (0.05 * sample_rate))
+    power = signal.lfilter([1.0 - smoothing], [1.0, -smoothing], waveform**2)
+    floor = 1e-4 * power.max() + 1e-12  # silence is not pulled up
+    return np.asarray(waveform * (power + floor) ** (0.5 / ratio - 0.5))

@@ -5,7 +5,9 @@ same shape:
 
 - `reference`: theirs, layer by layer, with 3 445 690 trainable parameters for ten genres and clips of 256 x 256.
 - `normalised`: batch norm after each convolution, and the mean over the last feature maps instead of flattening them,
-  so that clips of any length fit the same weights.
+  so that clips of any length fit the same weights. Dropout is before the classifier alone: between convolutions it
+  would give the batch norms behind it another variance in training than in evaluation (Li et al. 2019, CVPR,
+  "Understanding the disharmony between dropout and batch normalization").
 
 In the comments `b` is `base_channels`, `H` and `W` are the clip's mel bands and frames.
 """
@@ -57,7 +59,7 @@ class GenreNet(nn.Module):
             blocks.parallel(c, d) for c, d in ((b, 2 * b), (4 * b, 4 * b), (8 * b, 8 * b), (16 * b, 16 * b))
         )
         features = 32 * b * (n_mels * clip_frames // 4**HALVINGS if reference else 1)
-        self.pool = nn.Flatten() if reference else _Mean()
+        self.pool = nn.Flatten() if reference else nn.Sequential(_Mean(), nn.Dropout(dropout))
         self.classify = nn.Linear(features, genres)
         self.apply(_initialise_as_keras if reference else _initialise)
 
@@ -103,7 +105,8 @@ class _Blocks:
     """Makes the blocks of one variant. Every convolution is 3 x 3 and keeps the size."""
 
     def __init__(self, *, reference: bool, activation: str, dropout: float) -> None:
-        self.reference, self.activation, self.dropout = reference, activation, dropout
+        self.reference, self.activation = reference, activation
+        self.dropout = dropout if reference else 0.0
 
     def _norm(self, channels: int) -> list[nn.Module]:
         # Keras counts momentum from the other side: its 0.99 is 0.01 here.
@@ -186,5 +189,7 @@ def load(path: Path) -> tuple[GenreNet, dict[str, Any]]:
     except FileNotFoundError:
         raise ValueError(f"{path} is missing; `dvc repro train` makes it, `dvc pull` fetches it") from None
     except Exception as error:  # torch raises a dozen kinds; whatever is wrong with it, it is not a model
-        raise ValueError(f"{path} must be a model file of this project: {str(error).splitlines()[0]}") from error
+        raise ValueError(
+            f"{path} must be a model file of this project: {type(error).__name__} {str(error)[:200]}"
+        ) from error
     return network.eval(), parts

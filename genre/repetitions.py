@@ -23,7 +23,7 @@ from scipy.sparse.csgraph import connected_components
 from genre import files
 
 COLUMNS = ("track_a", "track_b", "offset_seconds", "score")
-THRESHOLD = 0.3
+THRESHOLD = 0.35
 MIN_SAMPLE_RATE = 8000
 
 WINDOW_SECONDS = 0.2  # long, so that notes outnumber drum hits among the peaks; bins are 5 Hz apart
@@ -38,8 +38,8 @@ PARTNERS = 5  # landmarks that begin with a peak
 MAX_FRAMES, MAX_BINS = 63, 63  # between the two peaks of a landmark
 OCCURRENCES = 3  # of one landmark in a track; more of them say nothing new, and would cost their square
 MIN_LANDMARKS = 6  # at one offset, to be a candidate; chance hardly gives more than 4
-OTHER_OFFSETS = 3  # looked at to tell a loop that fits anywhere
-MIN_PEAKS = 20  # that coincide; fewer prove nothing
+OTHER_OFFSETS = 6  # looked at to tell a loop that fits anywhere
+MIN_PEAKS, MIN_SHARE = 20, 0.15  # that coincide; fewer prove nothing
 MIN_OVERLAP = 1 / 3  # of the shorter track
 
 KEY = 1024  # frame * KEY + bin numbers the peaks in their order
@@ -64,32 +64,29 @@ def fingerprint(waveform: npt.NDArray[np.float32], sample_rate: int) -> Fingerpr
     if waveform.ndim != 1:
         raise ValueError(f"fingerprint: waveform must be (time,), got the shape {waveform.shape}; mix to one channel")
     size = round(WINDOW_SECONDS * sample_rate)
-    frames = max(0, 1 + int((len(waveform) - size) / (FRAME_SECONDS * sample_rate)))
+    frames = int(len(waveform) / (FRAME_SECONDS * sample_rate))
     starts = np.rint(np.arange(frames) * FRAME_SECONDS * sample_rate).astype(np.int64)
     starts = starts[starts + size <= len(waveform)]
     found = [np.zeros((0, 2), np.int32)]
     for first in range(0, len(starts), BLOCK_FRAMES):
         before = max(0, first - PEAK_FRAMES)  # the context that makes blocks agree with the whole
-        levels = _levels(waveform, starts[before : first + BLOCK_FRAMES + PEAK_FRAMES], size)
-        peaks = _peaks(levels) + np.array([before, LOW_BIN], np.int32)
+        peaks = _peaks(waveform, starts[before : first + BLOCK_FRAMES + PEAK_FRAMES], size)
+        peaks[:, 0] += before
         found.append(peaks[(peaks[:, 0] >= first) & (peaks[:, 0] < first + BLOCK_FRAMES)])
     return np.concatenate(found)
 
 
-def _levels(waveform: npt.NDArray[np.float32], starts: Integers, size: int) -> npt.NDArray[np.float32]:
-    """Gives the level in decibels of each frame and bin, `(frame, bin)`; a sine of full scale has 0."""
-    window = hann(size, sym=False).astype(np.float32)
-    frames = np.lib.stride_tricks.sliding_window_view(waveform, size)[starts] * (2 / window.sum() * window)
-    spectrum = fft.rfft(frames.astype(np.float32, copy=False), axis=1)[:, LOW_BIN:HIGH_BIN]
-    power = spectrum.real**2 + spectrum.imag**2
-    levels: npt.NDArray[np.float32] = 10 * np.log10(power + np.float32(10 ** (FLOOR_DECIBELS / 10)))
-    return levels
-
-
-def _peaks(levels: npt.NDArray[np.float32]) -> Fingerprint:
+def _peaks(waveform: npt.NDArray[np.float32], starts: Integers, size: int) -> Fingerprint:
+    """Finds the peaks among the frames that begin at the samples `starts`, and counts frames from the first of them."""
+    window = hann(size, sym=False)
+    window *= 2 / window.sum()  # a sine of full scale has 0 dB
+    frames = np.lib.stride_tricks.sliding_window_view(waveform, size)[starts] * window.astype(np.float32)
+    spectrum = fft.rfft(frames, axis=1)[:, LOW_BIN:HIGH_BIN]
+    levels = 10 * np.log10(spectrum.real**2 + spectrum.imag**2 + np.float32(10 ** (FLOOR_DECIBELS / 10)))
     highest = maximum_filter(levels, size=(2 * PEAK_FRAMES + 1, 2 * PEAK_BINS + 1), mode="nearest")
     lowest = minimum_filter1d(levels, 2 * PEAK_FRAMES + 1, axis=0, mode="nearest")
-    return np.argwhere((levels == highest) & (levels > lowest + RISE_DECIBELS)).astype(np.int32)
+    frame, place = np.nonzero((levels == highest) & (levels > lowest + RISE_DECIBELS))
+    return np.column_stack([frame, place + LOW_BIN]).astype(np.int32)
 
 
 def find_repetitions(fingerprints: Mapping[str, Fingerprint], *, threshold: float = THRESHOLD) -> pd.DataFrame:
@@ -99,17 +96,16 @@ def find_repetitions(fingerprints: Mapping[str, Fingerprint], *, threshold: floa
 
     Args:
         fingerprints: track -> what `fingerprint` gave.
-        threshold: Score from which a pair is reported, in 0..1. Measured on GTZAN and on synthetic music: different
-            recordings stay below 0.2 even with the same drum machine, low-bitrate copies with noise are above 0.4.
+        threshold: Score from which a pair is reported, above 0 and at most 1.
 
     Returns:
         Columns `track_a, track_b, offset_seconds, score`, sorted, with `track_a < track_b`. What sounds at time t in
-        `track_a` sounds at t + `offset_seconds` in `track_b`. The score, in 0..1, is the share of peaks that coincide
-        where the tracks overlap, counted in the one with fewer of them, and leaving out the peaks that coincide
-        at other offsets too; where those are most, as in music made of one loop, nearly all peaks must coincide.
+        `track_a` sounds at t + `offset_seconds` in `track_b`. The score, in 0..1, is the share of one track's peaks
+        that the other has too, where they overlap, not counting what coincides at other offsets as well; where that
+        is most, as in music made of one loop, it is 0 if three of four peaks coincide, and 1 if all do.
 
     Raises:
-        ValueError: A value is not a fingerprint, or the threshold not in 0..1.
+        ValueError: A value is not a fingerprint, or the threshold is outside its range.
     """
     if not 0 < threshold <= 1:
         raise ValueError(f"find_repetitions: threshold must be above 0 and at most 1, got {threshold}")
@@ -156,13 +152,9 @@ def read_fingerprints(path: Path) -> dict[str, Fingerprint]:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             tracks, lengths, peaks = arrays["tracks"], arrays["lengths"], arrays["peaks"]
-        if lengths.sum() != len(peaks):
-            raise ValueError(f"it should hold {lengths.sum()} peaks and holds {len(peaks)}")
         return dict(zip(tracks.tolist(), np.split(peaks, np.cumsum(lengths))[:-1], strict=True))
     except (ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:
-        raise ValueError(
-            f"{path} must be a file of fingerprints, run the stage that writes it again: {error}"
-        ) from error
+        raise ValueError(f"{path} must be a file of fingerprints, write it again: {error}") from error
 
 
 def _checked(track: str, peaks: npt.NDArray[np.int32]) -> Integers:
@@ -226,9 +218,11 @@ def _frequent(tracks: Integers, offsets: Integers) -> Iterator[tuple[int, Intege
     tracks, offsets = keys // span, keys % span - span // 2
     order = np.lexsort((offsets, -counts, tracks))
     for ranked in _runs(order, tracks[order]):
-        first = ranked[0]
-        far = (np.abs(offsets[ranked] - offsets[first]) > PEAK_FRAMES) & (counts[ranked] > 1)
-        yield int(tracks[first]), offsets[np.append(first, ranked[far][:OTHER_OFFSETS])]
+        left, chosen = ranked, ranked[:0]
+        while len(left) and len(chosen) <= OTHER_OFFSETS:
+            chosen = np.append(chosen, left[0])
+            left = left[(np.abs(offsets[left] - offsets[left[0]]) > PEAK_FRAMES) & (counts[left] > 1)]
+        yield int(tracks[ranked[0]]), offsets[chosen]
 
 
 def _runs(values: Integers, labels: Integers) -> list[Integers]:
@@ -240,15 +234,14 @@ def _score(reference: Integers, other: Integers, offsets: Integers) -> float:
     """Scores how much of `reference` is in `other`, moved by the first of `offsets`; see `find_repetitions`."""
     within, hit = _coincidences(reference, other, int(offsets[0]))
     frames = min(np.ptp(reference[:, 0]), np.ptp(other[:, 0]))
-    overlap = np.ptp(reference[within, 0]) if within.any() else 0
-    if hit.sum() < MIN_PEAKS or overlap < MIN_OVERLAP * frames:
+    total = within.sum()
+    if hit.sum() < max(MIN_PEAKS, MIN_SHARE * total) or np.ptp(reference[within, 0]) < MIN_OVERLAP * frames:
         return 0.0
     covered, explained = np.zeros_like(hit), np.zeros_like(hit)
     for offset in offsets[1:]:
         within_too, hit_too = _coincidences(reference, other, int(offset))
         covered |= within_too
         explained |= hit_too
-    total = within.sum()
     looped = 4 * hit.sum() / total - 3
     if (within & covered).sum() < MIN_OVERLAP * total:
         covered = np.ones_like(hit)

@@ -42,14 +42,19 @@ def _deal(counts: np.ndarray, wish: np.ndarray, random: np.random.Generator) -> 
     """Deals groups `(group, genre)` to subsets so that the counts come close to `wish` `(subset, genre)`."""
     have = np.zeros_like(wish)
     dealt = np.zeros(len(counts), int)
-    order = random.permutation(len(counts))
-    for group in sorted(order, key=lambda group: -counts[group].sum()):  # stable: equals stay in random order
-        # How far each subset would stay behind its wish, relative to it: the neediest takes the group. A genre that a
-        # subset has none of yet comes before everything else.
-        need = ((wish - have) / wish)[:, counts[group] > 0].mean(axis=1)
-        fits = (have + counts[group] <= np.ceil(wish - 1e-9))[:, counts[group] > 0].all(axis=1)
-        dealt[group] = np.lexsort((-need, ~fits))[0]
+    order = sorted(random.permutation(len(counts)), key=lambda group: -counts[group].sum())  # equals stay shuffled
+    left = (counts > 0).sum(axis=0)  # groups of each genre that are still to be dealt
+    for group in order:
+        genres = counts[group] > 0
+        # Three wishes, the first counts most: that no subset ends without a genre, that none gets more than its share,
+        # and that the group goes where most of the share is missing.
+        without = have[:, genres] == 0
+        urgent = (without & (without.sum(axis=0) >= left[genres])).any(axis=1)
+        fits = (have + counts[group] <= np.ceil(wish - 1e-9))[:, genres].all(axis=1)
+        need = ((wish - have) / wish)[:, genres].mean(axis=1)
+        dealt[group] = np.lexsort((-need, ~fits, ~urgent))[0]
         have[dealt[group]] += counts[group]
+        left = left - genres
     return dealt
 
 

@@ -262,7 +262,7 @@ def _resume(path: Path | None, identity: str, *parts: Any) -> Progress | None:
         optimizer.load_state_dict(state["optimizer"])
         scheduler.load_state_dict(state["scheduler"])
     except Exception as error:  # whatever is wrong with it: training starts anew, nothing is lost
-        tqdm.write(f"checkpoint {path.name} is not used: {str(error).splitlines()[0]}")
+        tqdm.write(f"checkpoint {path.name} is not used: {' '.join(str(error).split())[:200] or error!r}")
         return None
     tqdm.write(f"going on after epoch {len(progress.history)}, from checkpoint {path.name}")
     return progress
@@ -280,7 +280,7 @@ def _explained(error: Exception, batch_size: int) -> Exception:
     return error
 
 
-def loss_columns(history: Sequence[dict[str, float]]) -> list[str]:
+def history_columns(history: Sequence[dict[str, float]]) -> list[str]:
     """Gives the columns of the history in the order of metrics/history.csv."""
     order = ("epoch", "train_loss", "valid_loss", "train_accuracy", "valid_accuracy", "learning_rate")
     return [name for name in order if name in history[0]]

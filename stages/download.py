@@ -10,7 +10,7 @@ import pandas as pd
 import soundfile
 from tqdm import tqdm
 
-from genre import archive, command, corpus, fetch, files, gtzan, synthesis, tracks, workspace
+from genre import archive, command, corpus, fetch, files, mirrors, synthesis, tracks, workspace
 from genre.params import Data, Settings
 
 
@@ -41,8 +41,8 @@ def _obtain(data: Data, incoming: Path) -> Path:
         if not place.is_file():
             raise ValueError(f"data.path must be a folder or an archive (tar.gz or zip), there is none at {place}")
     else:
-        mirrors = gtzan.mirrors() if data.source == "gtzan" else gtzan.mini_mirrors()
-        place = fetch.fetch(mirrors, fetch.cache_folder())
+        choices = mirrors.gtzan_archives() if data.source == "gtzan" else mirrors.mini_archives()
+        place = fetch.fetch(choices, fetch.cache_folder())
     archive.unpack(
         place,
         incoming,

@@ -67,6 +67,7 @@ def _together(section: Split, table: pd.DataFrame, pairs: pd.DataFrame) -> list[
         return []
     if section.group_by == "artist":
         named = gtzan.artists().rename(columns={"artist": "group"})
+        named["group"] = named["group"].map(_plain)
     else:
         named = files.read_csv(workspace.resolve(str(section.groups)), ["track", "group"])
     unknown = sorted(set(table["track"]) - set(named["track"]))
@@ -74,6 +75,11 @@ def _together(section: Split, table: pd.DataFrame, pairs: pd.DataFrame) -> list[
         raise ValueError(f"split.group_by {section.group_by} lacks {len(unknown)} tracks, the first is {unknown[0]!r}")
     known = named[named["group"].astype(str) != ""]
     return [tuple(tracks) for _, tracks in known.groupby("group")["track"]]
+
+
+def _plain(artist: str) -> str:
+    """Folds the spellings of one artist: `Earth, Wind & Fire` is `Earth Wind and Fire`."""
+    return "".join(letter for letter in artist.casefold().replace("&", "and") if letter.isalnum())
 
 
 def _complaint(leaks: pd.DataFrame) -> str:

@@ -43,7 +43,7 @@ def main(settings: Settings, values: Path, index: Path, split_csv: Path, model_p
             checkpoint=checkpoint, identity=identity, on_epoch=run.log_epoch, **choices,
         )  # fmt: skip
         network.load_state_dict(progress.best)
-        history = pd.DataFrame(progress.history)[training.loss_columns(progress.history)]
+        history = pd.DataFrame(progress.history)[training.history_columns(progress.history)]
         history["kept"] = (history["epoch"] == progress.best_epoch).astype(int)
         files.write_csv(history, history_csv)
         model.save(model_pt, network, sizes=sizes, genres=genres, cutting=cutting, spectrogram=asdict(spectrogram))

@@ -4,17 +4,15 @@ import numpy as np
 import pytest
 import soundfile
 
-from genre import corpus
+from genre.corpus import root, scan
 from tests.conftest import RATE, tone
 
 
 def reasons(folder, **options):
-    return {finding.file: finding.reason for finding in corpus.scan(folder, **{"min_seconds": 6.0, **options})}
+    return {finding.file: finding.reason for finding in scan(folder, **{"min_seconds": 6.0, **options})}
 
 
 def test_every_file_is_used_or_listed_with_its_reason(corpus):
-    from genre.corpus import scan
-
     findings = scan(corpus, min_seconds=6.0)
     files = [path for path in corpus.rglob("*") if path.is_file()]
     assert len(findings) == len(files)
@@ -38,14 +36,12 @@ def test_silent_and_short_recordings_are_excluded(tmp_path):
 def test_albums_in_a_genre_belong_to_it(tmp_path):
     (tmp_path / "rock" / "album").mkdir(parents=True)
     soundfile.write(tmp_path / "rock" / "album" / "a.wav", tone(440, 7.0), RATE)
-    (finding,) = corpus.scan(tmp_path, min_seconds=6.0)
+    (finding,) = scan(tmp_path, min_seconds=6.0)
     assert (finding.genre, finding.reason) == ("rock", None)
 
 
 @pytest.mark.parametrize("inside", ["", "genres", "Data/genres_original"])
 def test_the_root_is_found_whatever_is_around_it(corpus, tmp_path, inside):
-    from genre.corpus import root
-
     outer = tmp_path / "outer"
     target = outer / inside
     shutil.copytree(corpus, target)
@@ -58,7 +54,7 @@ def test_the_root_is_found_whatever_is_around_it(corpus, tmp_path, inside):
 def test_a_folder_without_genres_is_refused(tmp_path):
     (tmp_path / "a.wav").touch()
     with pytest.raises(ValueError, match="must hold a folder per genre"):
-        corpus.root(tmp_path)
+        root(tmp_path)
 
 
 def test_hidden_files_and_unusable_names_are_listed(tmp_path):

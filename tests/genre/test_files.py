@@ -39,7 +39,7 @@ def test_a_folder_that_fails_leaves_the_old_one(tmp_path):
             temporary.mkdir()
             raise OSError
 
-    with pytest.raises(OSError, match="^$"):
+    with pytest.raises(OSError, match=r"^$"):
         fail()
     assert [file.name for file in tmp_path.iterdir()] == ["out"]
 

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import pytest
 
@@ -51,8 +52,6 @@ def test_a_bad_value_is_named_with_its_rule(section, override, message):
 
 
 def test_every_number_below_and_above_its_range_is_refused():
-    from typing import get_args, get_type_hints
-
     tried = 0
     for kind in SECTIONS:
         for key, hint in get_type_hints(kind, include_extras=True).items():

@@ -1,0 +1,114 @@
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn import metrics as sklearn_metrics
+
+from genre import metrics
+
+labels = st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("abc")), min_size=1, max_size=50)
+
+
+def predictions(rows, genres=("a", "b")):
+    return pd.DataFrame(rows, columns=["track", "clip", "subset", "actual", "predicted", *genres])
+
+
+def test_perfect_predictions_score_1():
+    assert metrics.accuracy(["a", "b"], ["a", "b"]) == 1
+    assert metrics.macro_f1(["a", "b"], ["a", "b"]) == 1
+
+
+def test_no_predictions_are_an_error():
+    with pytest.raises(ValueError, match="at least one, got 0 for 0"):
+        metrics.accuracy([], [])
+    with pytest.raises(ValueError, match="got 1 for 2"):
+        metrics.accuracy(["a", "b"], ["a"])
+    with pytest.raises(ValueError, match=r"right must be in 0\.\.items"):
+        metrics.wilson(3, 2)
+
+
+@given(labels)
+def test_accuracy_and_macro_f1_agree_with_scikit_learn(pairs):
+    actual, predicted = map(list, zip(*pairs, strict=True))
+    assert metrics.accuracy(actual, predicted) == pytest.approx(sklearn_metrics.accuracy_score(actual, predicted))
+    theirs = sklearn_metrics.f1_score(actual, predicted, labels=sorted(set(actual)), average="macro", zero_division=0)
+    assert metrics.macro_f1(actual, predicted) == pytest.approx(theirs)
+
+
+def test_wilson_gives_the_published_interval_of_144_of_200():
+    assert metrics.wilson(144, 200) == pytest.approx((0.6541, 0.7776), abs=1e-4)
+    assert metrics.wilson(0, 10)[0] == 0
+    assert metrics.wilson(10, 10)[1] == 1
+
+
+@given(st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_wilson_holds_the_share_and_stays_in_0_to_1(counts):
+    low, high = metrics.wilson(*counts)
+    assert 0 <= low <= counts[0] / counts[1] + 1e-12
+    assert counts[0] / counts[1] - 1e-12 <= high <= 1
+
+
+def test_the_bootstrap_interval_holds_the_score_and_repeats():
+    random = np.random.default_rng(0)
+    actual = random.choice(list("abc"), 200)
+    predicted = np.where(random.random(200) < 0.7, actual, "a")
+    low, high = metrics.bootstrap_macro_f1(actual, predicted)
+    assert low < metrics.macro_f1(actual, predicted) < high
+    assert high - low < 0.2
+    assert metrics.bootstrap_macro_f1(actual, predicted) == (low, high)
+
+
+@given(labels, st.integers(1, 3))
+def test_top_accuracy_agrees_with_scikit_learn(pairs, top):
+    actual = [pair[0] for pair in pairs]
+    chances = np.random.default_rng(len(pairs)).dirichlet(np.ones(4), len(pairs))
+    codes = ["abcd".index(label) for label in actual]
+    if top < 4:
+        theirs = sklearn_metrics.top_k_accuracy_score(codes, chances, k=top, labels=range(4))
+        assert metrics.top_accuracy(actual, chances, "abcd", top=top) == pytest.approx(theirs)
+
+
+def test_calibration_is_0_when_right_as_often_as_sure_and_the_gap_otherwise():
+    assert metrics.calibration_error(np.full(4, 0.75), np.array([True, True, True, False])) == pytest.approx(0)
+    assert metrics.calibration_error(np.full(10, 0.9), np.zeros(10, bool)) == pytest.approx(0.9)
+
+
+def test_log_loss_agrees_with_scikit_learn():
+    chances = np.random.default_rng(0).dirichlet(np.ones(3), 30)
+    actual = list("abc" * 10)
+    assert metrics.log_loss(actual, chances, "abc") == pytest.approx(
+        sklearn_metrics.log_loss(actual, chances, labels=list("abc"))
+    )
+
+
+def test_a_track_is_the_mean_of_its_clips():
+    table = predictions([
+        ("t", 0, "test", "a", "a", 0.9, 0.1),
+        ("t", 1, "test", "a", "b", 0.4, 0.6),
+        ("u", 0, "test", "b", "a", 0.5, 0.5),
+    ])  # fmt: skip
+    tracks = metrics.by_track(table)
+    assert tracks[["track", "predicted", "a"]].to_numpy().tolist() == [["t", "a", 0.65], ["u", "a", 0.5]]
+
+
+def test_the_summary_holds_the_figures_of_the_contract_and_no_nan():
+    table = predictions([(f"t{n}", c, "test", "ab"[n % 2], "a", 0.7, 0.3) for n in range(6) for c in range(2)])
+    summary = metrics.summary(table)
+    assert {
+        "clip_accuracy",
+        "track_accuracy",
+        "track_accuracy_low",
+        "track_accuracy_high",
+        "track_macro_f1",
+        "loss",
+    } <= set(summary)
+    assert all(np.isfinite(value) for value in summary.values())
+    assert summary["track_accuracy"] == 0.5
+
+
+def test_scores_by_genre_are_in_the_order_of_the_columns_with_support():
+    table = predictions([("t", 0, "test", "b", "b", 0.1, 0.9), ("u", 0, "test", "a", "b", 0.2, 0.8)], genres=("a", "b"))
+    scores = metrics.per_genre(metrics.by_track(table))
+    assert list(scores.index) == ["a", "b"]
+    assert scores.loc["b"].tolist() == [0.5, 1.0, pytest.approx(2 / 3), 1]

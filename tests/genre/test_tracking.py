@@ -1,0 +1,131 @@
+import json
+import shutil
+
+import pytest
+
+from genre import tracking
+
+ROWS = [
+    {"epoch": n, "train_loss": 2.0 / n, "valid_loss": 2.5 / n, "train_accuracy": 0.1 * n, "valid_accuracy": 0.1 * n}
+    for n in (1, 2, 3)
+]
+PARAMETERS = {"train.epochs": 3, "model.network": "normalised"}
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # mlflow's own
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory):
+    """A new database; making one takes mlflow about ten seconds."""
+    folder = tmp_path_factory.mktemp("store")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DVC_ROOT", str(folder))
+        tracking.Store()
+    return folder / "mlflow.db"
+
+
+@pytest.fixture
+def root(tmp_path, empty_store):
+    shutil.copy(empty_store, tmp_path / "mlflow.db")
+    (tmp_path / "model.pt").write_bytes(b"weights")
+    return tmp_path
+
+
+def train(root, inputs="abc", rows=ROWS, model="model.pt"):
+    with tracking.training_run(inputs, PARAMETERS, {"genre.data.split.csv": "0"}) as run:
+        for row in rows:
+            run.log_epoch(row)
+        run.finish(root / model, best_epoch=2)
+
+
+def runs():
+    store = tracking.Store()
+    return store, store.client.search_runs([store.experiment])
+
+
+def test_a_training_is_one_finished_run_with_params_curves_and_tags(root):
+    train(root)
+    store, (run,) = runs()
+    assert run.info.status == "FINISHED"
+    assert run.data.params == {name: str(value) for name, value in PARAMETERS.items()}
+    assert [m.value for m in store.client.get_metric_history(run.info.run_id, "valid/loss")] == [2.5, 1.25, 2.5 / 3]
+    assert run.data.tags["genre.inputs"] == "abc"
+    assert run.data.tags["genre.best_epoch"] == "2"
+
+
+def test_training_the_same_again_adds_nothing(root):
+    train(root)
+    train(root)
+    store, (run,) = runs()
+    assert len(store.client.get_metric_history(run.info.run_id, "train/loss")) == 3
+
+
+def test_other_inputs_that_give_the_same_model_are_the_same_run(root):
+    train(root)
+    train(root, inputs="refactored")
+    assert len(runs()[1]) == 1
+
+
+def test_a_training_that_goes_on_completes_its_run(root):
+    def interrupted():
+        with tracking.training_run("abc", PARAMETERS, {}) as run:
+            run.log_epoch(ROWS[0])
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert runs()[1][0].info.status == "KILLED"
+    train(root)
+    store, (run,) = runs()
+    assert run.info.status == "FINISHED"
+    assert [m.step for m in store.client.get_metric_history(run.info.run_id, "train/loss")] == [1, 2, 3]
+
+
+def test_a_run_whose_process_is_gone_ends_as_failed(root):
+    store = tracking.Store()
+    tags = tracking.process_tags() | {"genre.process": "99999999"}
+    store.create({"genre.inputs": "dead", **tags})
+    train(root)
+    assert sorted(run.info.status for run in runs()[1]) == ["FAILED", "FINISHED"]
+
+
+def test_metrics_and_files_complete_the_run_once(root, monkeypatch):
+    train(root)
+    scores = {"test": {"track_accuracy": 0.9, "loss": 0.5}, "leaks": 0}
+    (root / "metrics.json").write_text(json.dumps(scores))
+    (root / "baselines.json").write_text(
+        json.dumps({"linear": {"test": {"clip_accuracy": 0.5, "track_accuracy": 0.6}}})
+    )
+    parts = {"metrics": [root / "metrics.json", root / "baselines.json"]}
+    tracking.record(root / "model.pt", parts)
+    store, (run,) = runs()
+    assert run.data.metrics["test/track_accuracy"] == 0.9
+    assert run.data.metrics["leaks"] == 0
+    assert run.data.metrics["baseline_linear/test_track_accuracy"] == 0.6
+    names = {item.path for item in store.client.list_artifacts(run.info.run_id, "metrics")}
+    assert names == {"metrics/metrics.json", "metrics/baselines.json"}
+    monkeypatch.setattr(tracking.Store, "log_files", lambda *args: pytest.fail("logged twice"))
+    tracking.record(root / "model.pt", parts)
+
+
+def test_a_model_that_mlflow_has_not_seen_gets_a_run(root):
+    (root / "a.csv").write_text("a\n")
+    tracking.record(root / "model.pt", {"metrics": [root / "a.csv"]})
+    assert runs()[1][0].info.status == "FINISHED"
+
+
+def test_a_run_is_named_as_dvcs_experiment(root, monkeypatch):
+    monkeypatch.setenv("DVC_EXP_NAME", "bold-lark")
+    train(root)
+    (run,) = runs()[1]
+    assert run.info.run_name == "bold-lark"
+    assert run.data.tags["dvc.exp.name"] == "bold-lark"
+
+
+def test_a_dead_server_costs_a_warning_and_no_result(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    (tmp_path / "model.pt").write_bytes(b"weights")
+    train(tmp_path)
+    error = capsys.readouterr().err
+    assert error.count("warning: ") == 1
+    assert "MLflow at http://127.0.0.1:9 does not take part; the results are on disk, and `genre sync`" in error

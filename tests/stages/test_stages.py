@@ -1,0 +1,130 @@
+"""Each stage on a tiny corpus, called as DVC calls it; and the whole pipeline twice."""
+
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import soundfile
+
+from tests.conftest import RATE, tone
+
+ROOT = Path(__file__).parents[2]
+FAST = [
+    "data.source=local", "train.epochs=2", "model.base_channels=2", "split.clip_frames=32", "train.device=cpu",
+    "split.valid=0.33", "split.test=0.33", "spectrogram.n_mels=32", "train.batch_size=4",
+]  # fmt: skip
+
+
+def run(stage: str, *paths: str, where: Path, overrides: list[str], check: bool = True) -> subprocess.CompletedProcess:
+    options = [word for override in overrides for word in ("--set", override)]
+    command = [sys.executable, "-m", f"stages.{stage}", *paths, "--params", str(ROOT / "params.yaml"), *options]
+    done = subprocess.run(command, cwd=where, capture_output=True, text=True, check=False,
+                          env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "HOME": str(where), "MLFLOW_TRACKING_URI": "http://127.0.0.1:9"})  # fmt: skip
+    assert not check or done.returncode == 0, done.stderr
+    return done
+
+
+def download(where: Path, corpus: Path, check: bool = True, **options) -> subprocess.CompletedProcess:
+    overrides = [*FAST, f"data.path={corpus}", *(f"data.{key}={value}" for key, value in options.items())]
+    return run(
+        "download", "data/audio", "data/tracks.csv", "data/excluded.csv", where=where, overrides=overrides, check=check
+    )
+
+
+def everything(where: Path, corpus: Path) -> dict[str, str]:
+    overrides = [*FAST, f"data.path={corpus}"]
+    spectrogram = ["data/spectrograms.npy", "data/spectrograms.csv"]
+    download(where, corpus)
+    for stage, paths in (
+        ("spectrogram", ["data/audio", "data/tracks.csv", *spectrogram, "data/repetitions.csv"]),
+        ("split", ["data/tracks.csv", "data/repetitions.csv", "data/split.csv", "metrics/leaks.csv"]),
+        ("train", [*spectrogram, "data/split.csv", "models/model.pt", "metrics/history.csv"]),
+        ("evaluate", [*spectrogram, "data/split.csv", "metrics/leaks.csv", "models/model.pt", "metrics"]),
+        ("plots", [*spectrogram, "data/split.csv", "models/model.pt", "metrics", "metrics/figures"]),
+    ):
+        run(stage, *paths, where=where, overrides=overrides)
+    files = [
+        path
+        for folder in ("data", "models", "metrics")
+        for path in sorted((where / folder).rglob("*"))
+        if path.is_file()
+    ]
+    return {str(path.relative_to(where)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+@pytest.mark.slow
+def test_the_whole_pipeline_twice_gives_the_same_bytes(tmp_path, corpus):
+    first, second = (everything(tmp_path / name, corpus) for name in ("one", "two") if not (tmp_path / name).mkdir())
+    assert first == second
+    assert len(first) > 20
+    metrics = json.loads((tmp_path / "one" / "metrics" / "metrics.json").read_text())
+    assert set(metrics) == {"train", "valid", "test", "leaks"}
+    predictions = pd.read_csv(tmp_path / "one" / "metrics" / "predictions.csv")
+    assert list(predictions.columns) == ["track", "clip", "subset", "actual", "predicted", "high", "low"]
+    assert len(predictions) == 6 * 5
+    assert not predictions.isna().any(axis=None)
+
+
+@pytest.mark.parametrize("kind", ["folder", "tar.gz", "zip"])
+def test_a_folder_or_archive_of_ones_own_is_taken_and_left_alone(tmp_path, corpus, kind):
+    source = corpus
+    if kind != "folder":
+        source = Path(shutil.make_archive(tmp_path / "music", {"tar.gz": "gztar"}.get(kind, kind), corpus))
+    before = sorted(corpus.rglob("*"))
+    download(tmp_path, source)
+    tracks = pd.read_csv(tmp_path / "data" / "tracks.csv")
+    assert len(tracks) == 6
+    assert len(pd.read_csv(tmp_path / "data" / "excluded.csv")) == 3
+    assert all((tmp_path / "data" / "audio" / file).exists() for file in tracks["file"])
+    assert sorted(corpus.rglob("*")) == before
+    assert sorted(path.name for path in (tmp_path / "data").iterdir()) == ["audio", "excluded.csv", "tracks.csv"]
+
+
+def test_names_with_spaces_quotes_newlines_and_unicode_are_tracks_like_others(tmp_path, corpus):
+    for name in ("a b.wav", 'it\'s "so".wav', "new\nline.wav", "漢字.wav", "$(touch owned).wav"):
+        soundfile.write(corpus / "low" / name, tone(300, 7.0), RATE)
+    download(tmp_path, corpus)
+    tracks = pd.read_csv(tmp_path / "data" / "tracks.csv")
+    assert len(tracks) == 11
+    assert all((tmp_path / "data" / "audio" / file).exists() for file in tracks["file"])
+    assert not list(tmp_path.rglob("owned"))
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ({"path": "/no/such/place"}, "error: data.path must be a folder or an archive"),
+        ({"min_seconds": 100}, "error: data/tracks.csv must hold at least one track, got none"),
+        ({"min_seconds": "long"}, "error: data.min_seconds must be of type float, got 'long' (str)"),
+    ],
+)
+def test_a_mistake_is_one_line_and_status_2(tmp_path, corpus, override, message):
+    done = download(tmp_path, corpus, check=False, **override)
+    assert done.returncode == 2
+    assert done.stderr.strip().splitlines()[-1].startswith(message)
+    assert "Traceback" not in done.stderr
+
+
+def test_a_leak_is_named_and_stops_the_pipeline_if_it_shall(tmp_path):
+    rows = [f"{g}/{n}" for g in "ab" for n in range(5)]
+    (tmp_path / "tracks.csv").write_text(
+        "track,genre,file,seconds,sample_rate\n" + "".join(f"{t},{t[0]},{t}.wav,30,22050\n" for t in rows)
+    )
+    (tmp_path / "pairs.csv").write_text(
+        "track_a,track_b,offset_seconds,score\n" + "".join(f"a/0,a/{n},0,1\n" for n in range(1, 5))
+    )
+    paths = ("tracks.csv", "pairs.csv", "split.csv", "leaks.csv")
+    warned = run("split", *paths, where=tmp_path, overrides=[])
+    assert (
+        "warning: 4 recordings are in two subsets" in warned.stdout or "recordings are in two subsets" in warned.stdout
+    )
+    (tmp_path / "split.csv").unlink()
+    failed = run("split", *paths, where=tmp_path, overrides=["split.leaks=fail"], check=False)
+    assert failed.returncode == 2
+    assert "set split.group_by to repetition" in failed.stderr
+    assert not (tmp_path / "split.csv").exists()
