@@ -20,6 +20,7 @@ class Background:
         self.patience, self.advice = patience, advice
         self._jobs: queue.Queue[Job | None] = queue.Queue()
         self._failed = threading.Event()
+        # A daemon: a server that hangs does not keep the process from ending.
         self._thread = threading.Thread(target=self._work, daemon=True)
         self._thread.start()
 

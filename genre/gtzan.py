@@ -32,8 +32,8 @@ def artists(folder: Path = TABLES) -> pd.DataFrame:
 
 def repetitions(folder: Path = TABLES) -> list[tuple[str, ...]]:
     """Gives the groups of tracks that are the same excerpt, each sorted (second-hand, see data/gtzan/README.md)."""
-    table = table(folder, "repetitions.csv", ("track", "group"))
-    return [tuple(sorted(tracks)) for _, tracks in table.groupby("group")["track"]]
+    grouped = table(folder, "repetitions.csv", ("track", "group"))
+    return [tuple(sorted(tracks)) for _, tracks in grouped.groupby("group")["track"]]
 
 
 def faults(folder: Path = TABLES) -> pd.DataFrame:
@@ -42,4 +42,5 @@ def faults(folder: Path = TABLES) -> pd.DataFrame:
 
 
 def table(folder: Path, name: str, columns: Sequence[str]) -> pd.DataFrame:
+    """Gives the named columns of one of the tables."""
     return files.read_csv(folder / name, columns)[list(columns)]

@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy import fft, signal
+from scipy import fft, ndimage, signal
 
 Waveform = npt.NDArray[np.float64]  # `(time,)`; everything inside is float64, only a finished track is float32
 
@@ -138,7 +138,7 @@ def _string(voice: Voice, frequency: float, time: Waveform, sample_rate: int, rn
     loss = 10.0 ** (-3.0 * period / (voice.decay * sample_rate))
     # three taps dampen, two more interpolate between samples so that the string is in tune
     taps = loss * np.convolve([0.1, 0.8, 0.1], [1.0 - period + delay, period - delay])
-    harmonics = np.arange(1, delay // 2 + 1)
+    harmonics = np.arange(1.0, delay // 2 + 1)
     burst = _period(harmonics**-voice.rolloff, rng.uniform(0, 2 * np.pi, len(harmonics)), size=delay)
     wave = np.zeros(max(len(time), delay + 3) + delay)
     wave[3 : delay + 3] = burst
@@ -249,7 +249,7 @@ def record(
 
     The equaliser is what keeps the long-term spectrum from giving the genre away.
     """
-    gains = rng.normal(0.0, 2.8, 10) + rng.normal(0.0, 1.0) * np.arange(-4.5, 5.5)  # dB, an octave each
+    gains = rng.normal(0.0, 2.2, 10) + rng.normal(0.0, 0.8) * np.arange(-4.5, 5.5)  # dB, an octave each
     if rng.uniform() < 0.2:  # an old or poor recording
         gains[:2] -= 12.0
         gains[8:] -= 25.0
@@ -285,8 +285,10 @@ def _room(
 
 
 def _compress(waveform: Waveform, ratio: float, sample_rate: int) -> Waveform:
-    """Even out loudness: `ratio` dB in become 1 dB out, over about 50 ms; 1 leaves all as it is."""
-    smoothing = np.exp(-1.0 / (0.05 * sample_rate))
-    power = signal.lfilter([1.0 - smoothing], [1.0, -smoothing], waveform**2)
-    floor = 1e-4 * power.max() + 1e-12  # silence is not pulled up
-    return np.asarray(waveform * (power + floor) ** (0.5 / ratio - 0.5))
+    """Even out loudness: `ratio` dB in become 1 dB out; 1 leaves all as it is.
+
+    Loudness is the power of the 0.1 s around each sample: to hear a stroke coming keeps it from shooting over.
+    """
+    power = ndimage.uniform_filter1d(waveform**2, round(0.1 * sample_rate))
+    power = np.maximum(power, 1e-4 * power.max() + 1e-12)  # silence is not pulled up
+    return np.asarray(waveform * power ** (0.5 / ratio - 0.5))

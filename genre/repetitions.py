@@ -15,7 +15,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from scipy import fft
-from scipy.ndimage import maximum_filter, minimum_filter1d
 from scipy.signal.windows import hann
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
@@ -33,6 +32,7 @@ FLOOR_DECIBELS = -80.0  # re full scale: what is quieter is silence
 PEAK_FRAMES, PEAK_BINS = 8, 12  # a peak is the maximum of this many frames and bins on each side: about 30 a second
 RISE_DECIBELS = 3.0  # and this much above the minimum of its bin in those frames, or a steady tone would have peaks
 BLOCK_FRAMES = 1024  # bounds the memory that a recording of any length takes
+FRAMES_AT_ONCE = 64  # into one transform: they stay in the cache, twice as fast
 
 PARTNERS = 5  # landmarks that begin with a peak
 MAX_FRAMES, MAX_BINS = 63, 63  # between the two peaks of a landmark
@@ -70,23 +70,39 @@ def fingerprint(waveform: npt.NDArray[np.float32], sample_rate: int) -> Fingerpr
     found = [np.zeros((0, 2), np.int32)]
     for first in range(0, len(starts), BLOCK_FRAMES):
         before = max(0, first - PEAK_FRAMES)  # the context that makes blocks agree with the whole
-        peaks = _peaks(waveform, starts[before : first + BLOCK_FRAMES + PEAK_FRAMES], size)
+        peaks = _peaks(_levels(waveform, starts[before : first + BLOCK_FRAMES + PEAK_FRAMES], size))
         peaks[:, 0] += before
         found.append(peaks[(peaks[:, 0] >= first) & (peaks[:, 0] < first + BLOCK_FRAMES)])
     return np.concatenate(found)
 
 
-def _peaks(waveform: npt.NDArray[np.float32], starts: Integers, size: int) -> Fingerprint:
-    """Finds the peaks among the frames that begin at the samples `starts`, and counts frames from the first of them."""
+def _peaks(levels: npt.NDArray[np.float32]) -> Fingerprint:
+    highest = _running_maximum(_running_maximum(levels, PEAK_FRAMES).T, PEAK_BINS).T
+    lowest = -_running_maximum(-levels, PEAK_FRAMES)
+    frames, bins = np.nonzero((levels == highest) & (levels > lowest + RISE_DECIBELS))
+    return np.column_stack([frames, bins + LOW_BIN]).astype(np.int32)
+
+
+def _levels(waveform: npt.NDArray[np.float32], starts: Integers, size: int) -> npt.NDArray[np.float32]:
+    """Gives the level of each bin in the frames that begin at the samples `starts`: decibels, `(frame, bin)`."""
     window = hann(size, sym=False)
-    window *= 2 / window.sum()  # a sine of full scale has 0 dB
-    frames = np.lib.stride_tricks.sliding_window_view(waveform, size)[starts] * window.astype(np.float32)
-    spectrum = fft.rfft(frames, axis=1)[:, LOW_BIN:HIGH_BIN]
-    levels = 10 * np.log10(spectrum.real**2 + spectrum.imag**2 + np.float32(10 ** (FLOOR_DECIBELS / 10)))
-    highest = maximum_filter(levels, size=(2 * PEAK_FRAMES + 1, 2 * PEAK_BINS + 1), mode="nearest")
-    lowest = minimum_filter1d(levels, 2 * PEAK_FRAMES + 1, axis=0, mode="nearest")
-    frame, place = np.nonzero((levels == highest) & (levels > lowest + RISE_DECIBELS))
-    return np.column_stack([frame, place + LOW_BIN]).astype(np.int32)
+    window = (2 / window.sum() * window).astype(np.float32)  # a sine of full scale has 0 dB
+    cuts = np.lib.stride_tricks.sliding_window_view(waveform, size)
+    levels = np.empty((len(starts), HIGH_BIN - LOW_BIN), np.float32)
+    for first in range(0, len(starts), FRAMES_AT_ONCE):
+        chosen = slice(first, first + FRAMES_AT_ONCE)
+        spectrum = fft.rfft(cuts[starts[chosen]] * window, axis=1)[:, LOW_BIN:HIGH_BIN]
+        levels[chosen] = 10 * np.log10(spectrum.real**2 + spectrum.imag**2 + 10 ** (FLOOR_DECIBELS / 10))
+    return levels
+
+
+def _running_maximum(values: npt.NDArray[np.float32], radius: int) -> npt.NDArray[np.float32]:
+    """Gives the maximum of `radius` rows on each side of each row; some ten times faster than scipy.ndimage."""
+    values, size, width = np.pad(values, ((radius, radius), (0, 0)), mode="edge"), 2 * radius + 1, 1
+    while 2 * width <= size:  # after each round a row is the maximum of `width` rows from it on
+        values = np.maximum(values[:-width], values[width:])
+        width *= 2
+    return np.maximum(values[: len(values) - (size - width)], values[size - width :])
 
 
 def find_repetitions(fingerprints: Mapping[str, Fingerprint], *, threshold: float = THRESHOLD) -> pd.DataFrame:

@@ -7,9 +7,9 @@ or as well as chance has it, so that the long-term spectrum tells less about the
 
 A pattern is a string with a character for each sixteenth of a bar:
 
-    .  silence          x X o  a drum: hit, accent, ghost note
-    -  hold             1 3 5 6 7 8  that step of the chord (1 its root, 8 the octave)
-    c  the whole chord  p s m  a guitar's root and fifth, root and sixth, palm-muted root and fifth
+    .  silence          x X o      a drum: hit, accent, ghost note
+    -  hold             1 3 5 6 8  that step of the chord (1 its root, 8 the octave)
+    c  the whole chord  p s m      a guitar's root and fifth, root and sixth, palm-muted root and fifth
     ?  a free note of the melody
 """
 
@@ -25,7 +25,7 @@ from genre.instruments import DRUMS, VOICES, Waveform, amplify, record, sound
 STEPS = 16  # in a bar, always of four beats
 SECTION = 4  # bars; instruments come and go, and drummers fill, at its ends
 _BARS = {"always": (0, 1, 2, 3), "first": (0,), "last": (3,)}  # of a section
-_INTERVALS = {"1": (0,), "5": (7,), "6": (9,), "7": (10,), "8": (12,), "p": (0, 7, 12), "s": (0, 9), "m": (0, 7)}
+_INTERVALS = {"1": (0,), "5": (7,), "6": (9,), "8": (12,), "p": (0, 7, 12), "s": (0, 9), "m": (0, 7)}
 
 MAJOR, MINOR = (0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10)
 PENTATONIC, BLUES = (0, 2, 4, 7, 9), (0, 3, 5, 6, 7, 10)
@@ -34,7 +34,10 @@ MIXOLYDIAN, DORIAN, PHRYGIAN = (0, 2, 4, 5, 7, 9, 10), (0, 2, 3, 5, 7, 9, 10), (
 
 @dataclass(frozen=True)
 class Part:
-    """What one player of a band does. A track draws one of `voices` and two of `patterns` (words in a string)."""
+    """What one player of a band does. A track draws one of `voices` and two of `patterns`.
+
+    Both are words in a string; a word that stands there twice is twice as likely.
+    """
 
     voices: str
     patterns: str
@@ -287,7 +290,7 @@ def track_waveform(
         genre: One of `GENRES`.
         number: 0 or more; another number is another track.
         seed: 0 or more; another seed is another corpus.
-        seconds: Length; the waveform has `round(seconds * sample_rate)` samples.
+        seconds: Length, at least 1; the waveform has `round(seconds * sample_rate)` samples.
         sample_rate: In Hz, at least 8000.
 
     Returns:
@@ -312,7 +315,7 @@ def compose(genre: str, number: int, *, seed: int = 42, seconds: float = 30.0) -
     A shorter track is the beginning of the longer one.
 
     Raises:
-        ValueError: If the genre is unknown, `number` or `seed` negative, or `seconds` not positive.
+        ValueError: If the genre is unknown, `number` or `seed` negative, or `seconds` below 1.
     """
     _check(genre, number, seed, seconds)
     style = STYLES[genre]
@@ -344,8 +347,8 @@ def _check(genre: str, number: int, seed: int, seconds: float) -> None:
         raise ValueError(f"genre of a track must be one of {', '.join(GENRES)}, got {genre!r}")
     if number < 0 or seed < 0:
         raise ValueError(f"number and seed of a track must be 0 or more, got {number} and {seed}")
-    if not 0 < seconds < np.inf:
-        raise ValueError(f"seconds of a track must be above 0, got {seconds}")
+    if not 1 <= seconds < np.inf:  # there may be nothing to hear in less
+        raise ValueError(f"seconds of a track must be 1 or more, got {seconds}")
 
 
 def _generator(genre: str, number: int, seed: int, purpose: str) -> np.random.Generator:

@@ -1,3 +1,5 @@
+from fractions import Fraction
+
 import numpy as np
 import pytest
 import soundfile
@@ -53,12 +55,13 @@ def test_blocks_of_frames_give_what_the_whole_gives(monkeypatch):
     np.testing.assert_array_equal(audio.log_mel(waveform, **SIZES), whole)
 
 
-@pytest.mark.parametrize("rate", [8000, 11025, 22051, 44100, 48000, 96000])
+@pytest.mark.parametrize("rate", [8000, 11025, 22051, 44056, 44100, 48000, 96000, 192000])
 def test_blocks_of_samples_resample_as_the_whole_does(tmp_path, monkeypatch, rate):
     samples = np.random.default_rng(0).uniform(-0.5, 0.5, rate * 5 + 123).astype(np.float32)
     path = write(tmp_path / "a.wav", samples, rate, subtype="FLOAT")
     monkeypatch.setattr(audio, "BLOCK_SECONDS", 1)
-    whole = resample(torch.from_numpy(samples), rate, RATE).numpy()
+    ratio = Fraction(RATE, rate).limit_denominator(1280)
+    whole = resample(torch.from_numpy(samples), ratio.denominator, ratio.numerator).numpy()
     decoded = audio.decode(path, RATE)
     assert len(decoded) == len(whole)
     np.testing.assert_allclose(decoded, whole, atol=1e-6)
