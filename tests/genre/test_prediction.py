@@ -1,0 +1,68 @@
+import json
+import sys
+
+import pytest
+import soundfile
+import torch
+
+from genre import cli, model, prediction
+from tests.conftest import RATE, tone
+from tests.genre.test_model import CONTENT, TINY
+
+
+@pytest.fixture
+def model_pt(tmp_path):
+    torch.manual_seed(0)
+    path = tmp_path / "model.pt"
+    model.save(path, model.GenreNet(genres=3, **TINY), sizes=TINY, **CONTENT)
+    return path
+
+
+@pytest.fixture
+def song(tmp_path):
+    path = tmp_path / "a song.ogg"
+    soundfile.write(path, tone(440, 12.0), RATE)
+    return path
+
+
+def genre(monkeypatch, *words):
+    monkeypatch.setattr(sys, "argv", ["genre", *map(str, words)])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    return end.value.code
+
+
+def test_probabilities_are_the_mean_over_the_clips(model_pt, song):
+    heard = prediction.Listener(model_pt).hear(song)
+    assert heard.clips.shape == (5, 3)
+    assert heard.probabilities.sum() == pytest.approx(1)
+    assert heard.probabilities == pytest.approx(heard.clips.mean(axis=0))
+    assert heard.genre in CONTENT["genres"]
+    assert heard.starts[0] == 0
+
+
+def test_the_command_prints_a_line_and_json(monkeypatch, capsys, model_pt, song):
+    assert genre(monkeypatch, "predict", song, "--model", model_pt) == 0
+    assert capsys.readouterr().out.startswith(f"{song}: ")
+    assert genre(monkeypatch, "predict", song, "--json", "--model", model_pt) == 0
+    heard = json.loads(capsys.readouterr().out)
+    assert heard["file"] == str(song)
+    assert set(heard["probabilities"]) == {"a", "b", "c"}
+    assert len(heard["clips"]) == 5
+
+
+def test_a_bad_file_gets_its_line_and_the_others_go_on(monkeypatch, capsys, tmp_path, model_pt, song):
+    bad, short = tmp_path / "bad.wav", tmp_path / "short.wav"
+    bad.write_bytes(b"no sound")
+    soundfile.write(short, tone(440, 0.5), RATE)
+    assert genre(monkeypatch, "predict", bad, short, tmp_path / "none.wav", song, "--model", model_pt) == 2
+    printed = capsys.readouterr()
+    assert printed.out.startswith(f"{song}: ")
+    errors = printed.err.splitlines()
+    assert [line.startswith("error: ") for line in errors] == [True] * 3
+    assert "0.5 s long, a clip takes" in errors[1]
+
+
+def test_a_missing_model_is_one_line(monkeypatch, capsys, tmp_path, song):
+    assert genre(monkeypatch, "predict", song, "--model", tmp_path / "none.pt") == 2
+    assert capsys.readouterr().err.count("\n") == 1

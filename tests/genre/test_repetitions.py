@@ -1,0 +1,350 @@
+import zipfile
+from functools import cache
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.signal import resample_poly
+
+from genre import repetitions, synthesis
+from genre.repetitions import find_repetitions, fingerprint, groups, read_fingerprints, write_fingerprints
+
+SAMPLE_RATE = 22050
+ALTERATIONS = ("mp3", "ogg", "quieter", "later", "half", "noise")
+
+
+def tone(pitch, seconds, harmonics=6):
+    time = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
+    turns = 440 * 2 ** ((pitch - 69) / 12) * time
+    wave = sum(np.sin(2 * np.pi * harmonic * turns) / harmonic for harmonic in range(1, harmonics + 1))
+    return wave * np.exp(-4 * time) * np.minimum(1, time / 0.005)
+
+
+@cache
+def tune(seed, seconds=12.0):
+    """A melody over a bass in A minor, eight notes a second; tunes differ by their notes only."""
+    random = np.random.default_rng(seed)
+    waveform = np.zeros(round((seconds + 1) * SAMPLE_RATE))
+    for number in range(round(8 * seconds)):
+        for octave in (45, 57, 69)[number % 2 :]:
+            note = tone(octave + random.choice([0, 2, 3, 5, 7, 8, 10]), 0.4)
+            start = round(number / 8 * SAMPLE_RATE)
+            waveform[start : start + len(note)] += note
+    return (0.1 * waveform[: round(seconds * SAMPLE_RATE)]).astype(np.float32)
+
+
+@cache
+def drum_machine(seconds=12.0):
+    """The same two samples of noise and falling pitch, again and again at 120 beats a minute."""
+    time = np.arange(SAMPLE_RATE // 4) / SAMPLE_RATE
+    kick = np.sin(2 * np.pi * (60 * time + 8 * (1 - np.exp(-time / 0.03)))) * np.exp(-time / 0.08)
+    snare = np.random.default_rng(0).standard_normal(len(time)) * np.exp(-time / 0.05)
+    return (0.2 * np.resize(np.concatenate([kick, snare]), round(seconds * SAMPLE_RATE))).astype(np.float32)
+
+
+def altered(waveform, how, path):
+    if how in ("mp3", "ogg"):
+        mode = {"bitrate_mode": "AVERAGE"} if how == "mp3" else {}
+        file = path / f"copy.{how}"
+        soundfile.write(file, waveform, SAMPLE_RATE, format=how.upper(), compression_level=0.95, **mode)
+        return soundfile.read(file, dtype="float32")[0]
+    if how == "noise":
+        noise = np.random.default_rng(1).standard_normal(len(waveform), np.float32)
+        return waveform + 0.1 * waveform.std() * noise
+    changes = {
+        "quieter": lambda: waveform / 2,
+        "later": lambda: waveform[round(1.3 * SAMPLE_RATE) :],
+        "half": lambda: waveform[: len(waveform) // 2],
+    }
+    return changes[how]()
+
+
+@cache
+def fingerprint_of(seed, start=0.0, seconds=12.0):
+    return fingerprint(tune(seed)[round(start * SAMPLE_RATE) : round((start + seconds) * SAMPLE_RATE)], SAMPLE_RATE)
+
+
+def pairs_of(table):
+    return list(zip(table["track_a"], table["track_b"], strict=True))
+
+
+# --- fingerprints
+
+
+def test_a_fingerprint_is_sorted_frames_and_bins_some_tens_a_second():
+    peaks = fingerprint(tune(0), SAMPLE_RATE)
+    assert peaks.dtype == np.int32
+    assert peaks.shape[1] == 2
+    assert 12 * 10 < len(peaks) < 12 * 60
+    assert list(map(tuple, peaks)) == sorted(map(tuple, peaks))
+    assert peaks.min() >= 0
+    assert peaks[:, 0].max() < 12 * 40
+    assert peaks[:, 1].min() >= repetitions.LOW_BIN
+    assert peaks[:, 1].max() < repetitions.HIGH_BIN
+
+
+@pytest.mark.parametrize("frequency", [100, 440, 1515])
+def test_a_note_peaks_where_and_when_it_sounds(frequency):
+    waveform = np.zeros(3 * SAMPLE_RATE, np.float32)
+    time = np.arange(SAMPLE_RATE) / SAMPLE_RATE
+    waveform[SAMPLE_RATE : 2 * SAMPLE_RATE] = 0.5 * np.sin(2 * np.pi * frequency * time) * np.sin(np.pi * time)
+    peaks = fingerprint(waveform, SAMPLE_RATE)
+    middle = (1.5 - repetitions.WINDOW_SECONDS / 2) / repetitions.FRAME_SECONDS
+    assert np.abs(peaks - [middle, frequency / 5]).max(axis=1).min() <= 1
+
+
+@pytest.mark.parametrize("sample_rate", [8000, 22050, 44100])
+def test_silence_and_steady_tones_have_no_fingerprint(sample_rate):
+    time = np.arange(5 * sample_rate) / sample_rate
+    steady = [np.zeros_like(time), np.full_like(time, 0.5)]
+    steady += [np.sin(2 * np.pi * frequency * time) for frequency in (60, 441.7, 1000, 3000)]
+    steady += [0.3 * (steady[2] + steady[3] + steady[4]), np.random.default_rng(0).integers(-1, 2, len(time)) / 32768]
+    for waveform in steady:
+        peaks = fingerprint(waveform.astype(np.float32), sample_rate)
+        assert peaks.shape == (0, 2)
+        assert peaks.dtype == np.int32
+
+
+@pytest.mark.parametrize("samples", [0, 1, 4409, 4410])
+def test_less_than_a_window_has_no_fingerprint(samples):
+    assert fingerprint(np.ones(samples, np.float32), SAMPLE_RATE).shape == (0, 2)
+
+
+def test_blocks_give_the_fingerprint_of_the_whole(monkeypatch):
+    whole = fingerprint(tune(1), SAMPLE_RATE)
+    for frames in (30, 100, 477):
+        monkeypatch.setattr(repetitions, "BLOCK_FRAMES", frames)
+        np.testing.assert_array_equal(fingerprint(tune(1), SAMPLE_RATE), whole)
+
+
+@pytest.mark.parametrize("sample_rate", [8000, 11025, 16000, 44100, 48000])
+def test_another_sample_rate_is_still_the_same_recording(sample_rate):
+    waveform = resample_poly(tune(2), sample_rate, SAMPLE_RATE).astype(np.float32)
+    found = find_repetitions({"a": fingerprint(waveform, sample_rate), "b": fingerprint_of(2), "c": fingerprint_of(3)})
+    assert pairs_of(found) == [("a", "b")]
+    assert abs(found["offset_seconds"][0]) < 0.05
+    assert found["score"][0] > 0.8
+
+
+@pytest.mark.parametrize(
+    ("shape", "sample_rate", "message"),
+    [
+        ((9000,), 7999, "sample_rate must be at least 8000 Hz, got 7999; resample first"),
+        ((2, 9000), 22050, r"waveform must be \(time,\), got the shape \(2, 9000\); mix to one channel"),
+    ],
+)
+def test_what_is_no_waveform_is_refused(shape, sample_rate, message):
+    with pytest.raises(ValueError, match=message):
+        fingerprint(np.zeros(shape, np.float32), sample_rate)
+
+
+# --- what is found
+
+
+@pytest.mark.parametrize(
+    "how",
+    [*((one,) for one in ALTERATIONS), ("later", "mp3"), ("half", "noise"), ("noise", "mp3"), ALTERATIONS],
+    ids=" ".join,
+)
+def test_altered_copies_are_found_and_nothing_else(how, tmp_path):
+    tracks = {f"original {seed}": fingerprint_of(seed) for seed in range(4)}
+    for seed in range(4):
+        waveform = tune(seed)
+        for one in how:
+            waveform = altered(waveform, one, tmp_path)
+        tracks[f"{seed} copy"] = fingerprint(waveform, SAMPLE_RATE)
+    found = find_repetitions(tracks)
+    assert pairs_of(found) == [(f"{seed} copy", f"original {seed}") for seed in range(4)]
+    assert np.abs(found["offset_seconds"] - (1.3 if "later" in how else 0)).max() < 0.05
+
+
+@pytest.mark.parametrize("drums", [1.0, 2.0])
+def test_tunes_over_the_same_drum_machine_are_different_recordings(drums, tmp_path):
+    mixed = {f"tune {seed}": tune(seed) + np.float32(drums) * drum_machine() for seed in range(8)}
+    tracks = {track: fingerprint(waveform, SAMPLE_RATE) for track, waveform in mixed.items()}
+    assert find_repetitions(tracks).empty
+    tracks["copy"] = fingerprint(altered(mixed["tune 5"], "mp3", tmp_path), SAMPLE_RATE)
+    assert pairs_of(find_repetitions(tracks)) == [("copy", "tune 5")]
+
+
+def test_loops_that_share_the_drums_are_different_recordings_and_their_copies_are_found(tmp_path):
+    loops = [np.tile(tune(seed, 4.0) + drum_machine(4.0), 5) for seed in range(5)]
+    tracks = {f"loop {number}": fingerprint(waveform, SAMPLE_RATE) for number, waveform in enumerate(loops)}
+    assert find_repetitions(tracks).empty
+    tracks["copy"] = fingerprint(altered(altered(loops[2], "quieter", tmp_path), "half", tmp_path), SAMPLE_RATE)
+    assert pairs_of(find_repetitions(tracks)) == [("copy", "loop 2")]
+
+
+def test_noise_is_found_only_where_it_is_the_same_noise():
+    noise = [np.random.default_rng(seed).standard_normal(8 * SAMPLE_RATE, np.float32) for seed in range(3)]
+    tracks = {f"noise {seed}": fingerprint(waveform, SAMPLE_RATE) for seed, waveform in enumerate(noise)}
+    tracks["copy"] = fingerprint(noise[1] / 10, SAMPLE_RATE)
+    assert pairs_of(find_repetitions(tracks)) == [("copy", "noise 1")]
+
+
+def test_a_copy_scores_1_at_offset_0():
+    found = find_repetitions({"b": fingerprint_of(0), "a": fingerprint_of(0)}, threshold=1.0)
+    assert found.to_dict("records") == [{"track_a": "a", "track_b": "b", "offset_seconds": 0.0, "score": 1.0}]
+
+
+@pytest.mark.parametrize("how", ALTERATIONS)
+def test_recordings_of_5_seconds_are_enough(how, tmp_path):
+    tracks = {f"{seed}": fingerprint_of(seed, seconds=5) for seed in range(4)}
+    copy = fingerprint(altered(tune(3)[: 5 * SAMPLE_RATE], how, tmp_path), SAMPLE_RATE)
+    assert pairs_of(find_repetitions({**tracks, "copy": copy})) == [("3", "copy")]
+
+
+def test_a_short_cut_is_found_in_a_long_recording():
+    long = np.concatenate([tune(seed) for seed in range(8)])
+    found = find_repetitions({"cut": fingerprint_of(5, 3, 5), "long": fingerprint(long, SAMPLE_RATE)})
+    assert pairs_of(found) == [("cut", "long")]
+    assert abs(found["offset_seconds"][0] - (5 * 12 + 3)) < 0.05
+
+
+@pytest.mark.parametrize(("common", "expected"), [(6.0, 1), (2.0, 0)])
+def test_a_repetition_overlaps_by_at_least_a_third(common, expected):
+    first = np.concatenate([tune(0), tune(1, common)])
+    second = np.concatenate([tune(1, common), tune(2)])
+    tracks = {"a": fingerprint(first, SAMPLE_RATE), "b": fingerprint(second, SAMPLE_RATE)}
+    found = find_repetitions(tracks)
+    assert len(found) == expected * (common > 0)
+
+
+@settings(max_examples=12, deadline=None)
+@given(seed=st.integers(0, 5), shift=st.floats(0, 6), other=st.integers(6, 9))
+def test_the_offset_is_found_within_50_ms_and_an_unrelated_track_is_not(seed, shift, other):
+    tracks = {"a": fingerprint_of(seed), "b": fingerprint_of(seed, shift, 6.0), "c": fingerprint_of(other)}
+    found = find_repetitions(tracks)
+    assert pairs_of(found) == [("a", "b")]
+    assert abs(found["offset_seconds"][0] + shift) < 0.05
+
+
+@settings(max_examples=12, deadline=None)
+@given(seed=st.integers(0, 5), shift=st.floats(0, 6))
+def test_names_and_order_change_only_the_sign_of_the_offset(seed, shift):
+    first, second = fingerprint_of(seed), fingerprint_of(seed, shift, 6.0)
+    found, swapped = find_repetitions({"a": first, "b": second}), find_repetitions({"b": first, "a": second})
+    pd.testing.assert_frame_equal(found, find_repetitions({"b": second, "a": first}))
+    pd.testing.assert_frame_equal(found, swapped.assign(offset_seconds=-swapped["offset_seconds"]))
+
+
+@settings(max_examples=12, deadline=None)
+@given(more=st.sets(st.integers(3, 30), max_size=12), shift=st.floats(0, 6))
+def test_adding_unrelated_tracks_changes_no_found_pair(more, shift):
+    tracks = {
+        "a": fingerprint_of(0),
+        "m": fingerprint_of(1, 2, 8),
+        "n": fingerprint_of(1),
+        "z": fingerprint_of(0, shift, 6),
+    }
+    found = find_repetitions(tracks)
+    assert pairs_of(found) == [("a", "z"), ("m", "n")]
+    unrelated = {f"{'bny'[seed % 3]}{seed}": fingerprint_of(seed) for seed in more}
+    pd.testing.assert_frame_equal(find_repetitions({**unrelated, **tracks}), found)
+
+
+@pytest.mark.parametrize("fingerprints", [{}, {"a": 0}, {"a": 0, "b": 0, "c": 0}], ids=["nothing", "one", "silence"])
+def test_nothing_to_compare_gives_an_empty_table_with_the_columns(fingerprints):
+    found = find_repetitions({track: np.zeros((peaks, 2), np.int32) for track, peaks in fingerprints.items()})
+    assert list(found.columns) == ["track_a", "track_b", "offset_seconds", "score"]
+    assert found.empty
+    assert found["score"].dtype == found["offset_seconds"].dtype == np.float64
+    assert groups(found) == []
+
+
+def test_silence_among_music_is_no_repetition():
+    silence = np.zeros((0, 2), np.int32)
+    assert find_repetitions({"a": silence, "b": fingerprint_of(0), "c": silence, "d": fingerprint_of(1)}).empty
+
+
+@pytest.mark.parametrize("threshold", [0, -1, 1.1, float("nan")])
+def test_a_threshold_outside_its_range_is_refused(threshold):
+    with pytest.raises(ValueError, match="threshold must be above 0 and at most 1, got"):
+        find_repetitions({}, threshold=threshold)
+
+
+@pytest.mark.parametrize("peaks", [np.zeros((3, 2)), np.zeros(4, np.int32), np.zeros((4, 3), np.int32)])
+def test_what_is_no_fingerprint_is_refused(peaks):
+    message = rf"the fingerprint of 'x' must be integers \(peak, 2\), got {peaks.dtype} .*; compute it with fingerprint"
+    with pytest.raises(ValueError, match=message):
+        find_repetitions({"x": peaks, "y": fingerprint_of(0)})
+
+
+# --- groups and files
+
+
+def test_groups_connect_through_others_and_are_sorted():
+    pairs = pd.DataFrame({"track_a": ["x", "c", "a", "m"], "track_b": ["y", "d", "c", "n"]})
+    assert groups(pairs) == [("a", "c", "d"), ("m", "n"), ("x", "y")]
+
+
+def test_fingerprints_survive_a_file(tmp_path):
+    written = {"blues/b": fingerprint_of(0), "jazz/ünï": np.zeros((0, 2), np.int32), "a": fingerprint_of(1)}
+    write_fingerprints(tmp_path / "new" / "fingerprints.npz", written)
+    found = read_fingerprints(tmp_path / "new" / "fingerprints.npz")
+    assert list(found) == sorted(written)
+    for track, peaks in written.items():
+        np.testing.assert_array_equal(found[track], peaks)
+        assert found[track].dtype == np.int32
+
+
+def test_no_fingerprints_survive_a_file(tmp_path):
+    write_fingerprints(tmp_path / "fingerprints.npz", {})
+    assert read_fingerprints(tmp_path / "fingerprints.npz") == {}
+
+
+def test_the_same_fingerprints_give_the_same_bytes_at_any_time(tmp_path):
+    tracks = {"a": fingerprint_of(0), "b": fingerprint_of(1)}
+    write_fingerprints(tmp_path / "first.npz", tracks)
+    write_fingerprints(tmp_path / "second.npz", dict(reversed(tracks.items())))
+    assert (tmp_path / "first.npz").read_bytes() == (tmp_path / "second.npz").read_bytes()
+    with zipfile.ZipFile(tmp_path / "first.npz") as archive:
+        assert {member.date_time for member in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+
+
+def test_a_file_that_holds_something_else_is_refused(tmp_path):
+    path = tmp_path / "fingerprints.npz"
+    write_fingerprints(path, {"a": fingerprint_of(0)})
+    whole = path.read_bytes()
+    np.savez(tmp_path / "other.npz", tracks=np.array(["a"]))
+    np.save(tmp_path / "array.npy", np.zeros(3))
+    np.savez(
+        tmp_path / "pickle.npz", tracks=np.array([{}], object), lengths=np.zeros(1, int), peaks=np.zeros((0, 2), int)
+    )
+    contents = [(tmp_path / name).read_bytes() for name in ("other.npz", "array.npy", "pickle.npz")]
+    for content in [b"", b"text", whole[: len(whole) // 2], *contents]:
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=r"fingerprints\.npz must be a file of fingerprints, write it again: "):
+            read_fingerprints(path)
+
+
+# --- slower
+
+
+@pytest.mark.slow
+def test_synthetic_tracks_of_a_genre_are_different_and_their_copies_are_found(tmp_path):
+    waveforms = {f"{genre}.{n}": synthesis.track_waveform(genre, n) for genre in synthesis.GENRES for n in range(6)}
+    tracks = {track: fingerprint(waveform, SAMPLE_RATE) for track, waveform in waveforms.items()}
+    assert find_repetitions(tracks).empty
+    for how in ALTERATIONS:
+        copies = {f"{track} copy": altered(waveforms[track], how, tmp_path) for track in list(waveforms)[::3]}
+        found = find_repetitions(
+            {**tracks, **{track: fingerprint(copy, SAMPLE_RATE) for track, copy in copies.items()}}
+        )
+        wanted = [(track.removesuffix(" copy"), track) for track in copies]
+        assert set(pairs_of(found)) <= set(wanted)
+        assert len(found) >= 0.95 * len(wanted)
+
+
+@pytest.mark.slow
+def test_an_hour_is_found_again_and_so_is_an_hour_of_one_loop():
+    hour = np.concatenate([tune(seed) * np.float32(0.5 + seed % 7 / 7) for seed in range(300)])
+    loop = np.tile(drum_machine(), 300)
+    tracks = {"hour": fingerprint(hour, SAMPLE_RATE), "cut": fingerprint(hour[SAMPLE_RATE * 2000 :], SAMPLE_RATE)}
+    tracks |= {"loop": fingerprint(loop, SAMPLE_RATE), "minute": fingerprint(loop[: SAMPLE_RATE * 60], SAMPLE_RATE)}
+    found = find_repetitions(tracks)
+    assert pairs_of(found) == [("cut", "hour"), ("loop", "minute")]
+    assert abs(found["offset_seconds"][0] - 2000) < 0.05
