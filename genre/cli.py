@@ -26,6 +26,8 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument("--model", type=Path, default=Path("models/model.pt"), help="default: models/model.pt")
     predict.add_argument("--json", action="store_true", help="one JSON object a line, all probabilities")
     predict.set_defaults(run=_predict)
+    sync = commands.add_parser("sync", help="bring the workspace's model, metrics and figures to MLflow")
+    sync.set_defaults(run=_sync)
     return parser
 
 
@@ -45,6 +47,20 @@ def _predict(arguments: argparse.Namespace) -> int:
             continue
         print(_as_json(path, heard) if arguments.json else _as_text(path, heard), flush=True)
     return status
+
+
+def _sync(arguments: argparse.Namespace) -> int:
+    """Records what the workspace holds in the run of its model; what is there already is not recorded again."""
+    from genre import tracking  # noqa: PLC0415  as above
+
+    del arguments
+    model_pt = Path("models/model.pt")
+    if not model_pt.is_file():
+        raise ValueError(f"{model_pt} is missing; `dvc repro train` makes it, `dvc pull` fetches it")
+    tables = sorted(path for path in Path("metrics").glob("*.*") if path.suffix in (".json", ".csv"))
+    figures = sorted(Path("metrics/figures").glob("*.png"))
+    tracking.record(model_pt, {"metrics": tables, "model": [model_pt], "figures": figures})
+    return 0
 
 
 def _as_json(path: Path, heard: "prediction.Prediction") -> str:  # type: ignore[name-defined]  # noqa: F821
