@@ -5,6 +5,7 @@ run leaves itself. The whole process group gets SIGKILL, as when a machine's mem
 
     python benchmarks/kills.py --trials 50 [--first 0] [--folder FOLDER]
 """
+# ruff: noqa: S311, S603, S607, T201
 
 import argparse
 import hashlib
@@ -55,14 +56,14 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as temporary:
         folder = (arguments.folder or Path(temporary)).resolve()
         seconds, wanted = untouched(folder)
-        print(f"untouched: {len(wanted)} files in {seconds:.1f} s", flush=True)  # noqa: T201
+        print(f"untouched: {len(wanted)} files in {seconds:.1f} s", flush=True)
         right = 0
         for number in range(arguments.first, arguments.first + arguments.trials):
             done = trial(folder, number, seconds, wanted)
             right += not done.faults
             verdict = "equal" if not done.faults else "; ".join(done.faults)[:400]
-            print(f"trial {number}: killed after {done.seconds:.1f} s in {done.stage}: {verdict}", flush=True)  # noqa: T201
-        print(f"{right} of {arguments.trials} equal to the untouched run")  # noqa: T201
+            print(f"trial {number}: killed after {done.seconds:.1f} s in {done.stage}: {verdict}", flush=True)
+        print(f"{right} of {arguments.trials} equal to the untouched run")
     return 0 if right == arguments.trials else 1
 
 
@@ -104,7 +105,7 @@ def make_template(template: Path, corpus: Path) -> None:
 
 def trial(folder: Path, number: int, seconds: float, wanted: dict[str, str]) -> Trial:
     """Kills one `dvc repro` at a moment that `number` decides, and runs it again."""
-    moment, place = random.Random(number).uniform(0, seconds), folder / "trial"  # noqa: S311
+    moment, place = random.Random(number).uniform(0, seconds), folder / "trial"
     while True:
         shutil.rmtree(place, ignore_errors=True)
         shutil.copytree(folder / "template", place)

@@ -108,7 +108,8 @@ def mel_frequencies(*, sample_rate: int, n_fft: int, n_mels: int) -> npt.NDArray
     centres = (bank * bins[:, None]).sum(0).numpy() / np.where(weights > 0, weights, 1)
     # A band narrower than the distance of two bins may have none: it gets a place between its neighbours.
     bands, filled = np.arange(n_mels), np.flatnonzero(weights > 0)
-    return np.where(weights > 0, centres, np.interp(bands, filled, centres[filled])).astype(np.float32)
+    whole: npt.NDArray[np.float32] = np.where(weights > 0, centres, np.interp(bands, filled, centres[filled]))
+    return whole.astype(np.float32)
 
 
 @cache

@@ -104,19 +104,24 @@ def _finding(path: Path, folder: Path, min_seconds: float) -> Finding:
 
 def _unfit(path: Path, file: str) -> str | None:
     """Gives the reason why a file is not even tried, told from its name, or None."""
-    if path.name.startswith("._"):
-        return "an AppleDouble file, not a recording"
     if any(part.startswith(".") for part in Path(file).parts):
-        return "a hidden file"
-    if path.is_dir():
-        return "a link to a folder, which is not followed; put the folder itself there"
+        return "an AppleDouble file, not a recording" if path.name.startswith("._") else "a hidden file"
+    odd = _not_a_file(path)
+    if odd:
+        return odd
     if "/" not in file:
         return "not in the folder of a genre"
     if path.suffix.lower() not in SUFFIXES:
         return f"not an audio file that is read here ({path.suffix or 'no suffix'}); convert it to flac or wav"
-    if not path.is_file():
-        return "a broken link" if path.is_symlink() else "not a file"  # a pipe would be waited for
     return tracks.check_genre(file.split("/", maxsplit=1)[0])
+
+
+def _not_a_file(path: Path) -> str | None:
+    if path.is_dir():
+        return "a link to a folder, which is not followed; put the folder itself there"
+    if path.is_file():
+        return None
+    return "a broken link" if path.is_symlink() else "not a file"  # a pipe would be waited for without end
 
 
 def _unusable(recording: audio.Recording, min_seconds: float) -> str | None:

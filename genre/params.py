@@ -220,14 +220,23 @@ class Settings:
         values = self.sections.get(name)
         if not isinstance(values, dict):
             raise ValueError(f"{self.path} must have a section {name}, got {_shown(values)}")
-        hints = get_type_hints(section, include_extras=True)
-        unknown = sorted(set(map(str, values)) - set(hints))
-        if unknown:
-            raise ValueError(f"{name}.{unknown[0][:100]} is not a parameter; {name} has {', '.join(hints)}")
-        missing = [key for key in hints if key not in values]
-        if missing:
-            raise ValueError(f"{name}.{missing[0]} is missing in {self.path}")
-        return section(**{key: checked(f"{name}.{key}", value, hints[key]) for key, value in values.items()})
+        return build(section, values, f"{self.path}")
+
+
+def build(section: type[Section], values: Mapping[str, Any], where: str) -> Section:
+    """Makes the dataclass `section` from `values`, each of them checked; `where` they stand is told in errors.
+
+    Raises:
+        ValueError: A value is missing, unknown, of the wrong type or out of range.
+    """
+    name, hints = section.__name__.lower(), get_type_hints(section, include_extras=True)
+    unknown = sorted(set(map(str, values)) - set(hints))
+    if unknown:
+        raise ValueError(f"{name}.{unknown[0][:100]} is not a parameter; {name} has {', '.join(hints)}")
+    missing = [key for key in hints if key not in values]
+    if missing:
+        raise ValueError(f"{name}.{missing[0]} is missing in {where}")
+    return section(**{key: checked(f"{name}.{key}", value, hints[key]) for key, value in values.items()})
 
 
 def flat(*sections: Any) -> dict[str, Any]:

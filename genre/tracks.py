@@ -16,7 +16,7 @@ RESERVED_GENRES = ("track", "clip", "subset", "actual", "predicted")
 
 
 def names(recordings: Sequence[str]) -> list[str]:
-    """Names tracks by their files `<genre>/<stem>.<suffix>`: `<genre>/<stem>`, with the suffix where two would be alike.
+    """Names tracks by their files `<genre>/<stem>.<suffix>`: `<genre>/<stem>`, and the suffix where two are alike.
 
     GTZAN's `blues/blues.00012.wav` becomes `blues/blues.00012`.
     """
