@@ -186,7 +186,10 @@ def genre_scores(scores: pd.DataFrame, *, title: str) -> Figure:
     figure = Figure((WIDTH, 1.3 + 0.42 * len(scores)))
     axes = figure.add_subplot(title=title, xlabel="score", xlim=(-0.02, 1.02))
     for number, (column, label) in enumerate((("precision", "precision"), ("recall", "recall"), ("f1", "F1"))):
-        places, colour = rows + 0.25 * (number - 1), (BLUE, VERMILLION, DARK)[number]  # apart, so that none hides another
+        places, colour = (
+            rows + 0.25 * (number - 1),
+            (BLUE, VERMILLION, DARK)[number],
+        )  # apart, so that none hides another
         axes.hlines(places, 0, scores[column], color=LIGHT, linewidth=2, zorder=1)
         axes.scatter(scores[column], places, s=30, color=colour, marker=MARKERS[number], label=label, zorder=3)
     _name_ticks(axes.yaxis, [str(genre) for genre in scores.index], reverse=True)

@@ -33,6 +33,11 @@ def multiple_of(base: int) -> Rule:
     return Rule(f"a multiple of {base}", lambda value: value % base == 0)
 
 
+def crop_length() -> Rule:
+    """Frames of a random crop: as many as `split.clip_frames` if None, else a multiple of 32."""
+    return Rule("none or a multiple of 32 in 32..8192", lambda value: value is None or value in range(32, 8193, 32))
+
+
 def one_of(*names: str) -> Rule:
     """One of a few words."""
     return Rule(f"one of {', '.join(names)}", lambda value: value in names)
@@ -150,6 +155,7 @@ class Train:
     l2_penalty: Annotated[float, between(0, 10)]
     label_smoothing: Annotated[float, between(0, 0.9)]
     crops: Annotated[str, one_of("random", "fixed")]
+    crop_frames: Annotated[int | None, crop_length()]
     keep: Annotated[str, one_of("best", "last")]
     seed: Seed
     device: Annotated[str, one_of("auto", "cpu", "cuda", "mps")]
@@ -192,6 +198,16 @@ class Settings:
             raise ValueError(f"{self.path}: {_shown(unknown[0])} is not a section; there are {', '.join(names)}")
         for section in SECTIONS:
             self.load(section)
+        clip, train = self.load(Split).clip_frames, self.load(Train)
+        crop = (train.crop_frames or clip) if train.crops == "random" else clip
+        if crop > clip:
+            raise ValueError(
+                f"train.crop_frames must be at most split.clip_frames ({clip}), got {crop}; null takes whole clips"
+            )
+        if self.load(Model).network == "reference" and crop != clip:
+            raise ValueError(
+                f"train.crop_frames must be null for model.network reference, which fits one length only, got {crop}"
+            )
 
     def check_lengths(self, seconds: Mapping[str, float]) -> None:
         """Checks that a clip fits into every track; `seconds` is the length of each.
