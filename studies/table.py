@@ -123,7 +123,7 @@ def summary(verdicts: pd.DataFrame) -> dict[str, float]:
 
 def _by_track(verdicts: pd.DataFrame) -> npt.NDArray[np.float64]:
     """Gives the sum of `right`, and the number of verdicts, of each track: `(track, 2)`."""
-    return verdicts.groupby("track")["right"].agg(["sum", "count"]).to_numpy(np.float64)
+    return np.asarray(verdicts.groupby("track")["right"].agg(["sum", "count"]), np.float64)
 
 
 def interval(sums: npt.NDArray[np.float64], *, seed: int = 0) -> tuple[float, float]:
