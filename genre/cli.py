@@ -1,4 +1,4 @@
-"""The command `genre`: what the trained model hears in recordings."""
+"""The command `genre`: what the trained model hears in recordings, and what its runs are worth."""
 
 import argparse
 import io
@@ -30,6 +30,12 @@ def _parser() -> argparse.ArgumentParser:
     predict.set_defaults(run=_predict)
     sync = commands.add_parser("sync", help="bring the workspace's model, metrics and figures to MLflow")
     sync.set_defaults(run=_sync)
+    compare = commands.add_parser("compare", help="whether two runs differ by more than luck, paired by track")
+    for name in ("rev_a", "rev_b"):
+        compare.add_argument(name, metavar=name.upper(), help="git revision, experiment, predictions.csv, or workspace")
+    compare.add_argument("--subset", choices=("train", "valid", "test"), help="default: test, or valid without a test")
+    compare.add_argument("--json", action="store_true", help="one JSON object with all figures")
+    compare.set_defaults(run=_compare)
     return parser
 
 
@@ -62,6 +68,16 @@ def _sync(arguments: argparse.Namespace) -> int:
     tables = sorted(path for path in Path("metrics").glob("*.*") if path.suffix in (".json", ".csv"))
     figures = sorted(Path("metrics/figures").glob("*.png"))
     tracking.record(model_pt, {"metrics": tables, "model": [model_pt], "figures": figures})
+    return 0
+
+
+def _compare(arguments: argparse.Namespace) -> int:
+    """Prints what two runs say of the same tracks, and whether they differ by more than luck."""
+    from genre import compare  # noqa: PLC0415  as above
+
+    names = (arguments.rev_a, arguments.rev_b)
+    found = compare.compare(*map(compare.read, names), names=names, subset=arguments.subset)
+    print(compare.as_json(found) if arguments.json else compare.as_text(found))
     return 0
 
 

@@ -14,6 +14,17 @@ GENRES = ("blues", "classical", "country", "disco", "hiphop", "jazz", "metal", "
 TABLES = Path(__file__).resolve().parents[1] / "data" / "gtzan"
 
 
+def not_gtzan(source: str, tracks: pd.DataFrame, folder: Path = TABLES) -> str | None:
+    """Gives the reason why a corpus cannot be GTZAN or a part of it, or None: the tables are about its recordings.
+
+    The synthetic corpus has the names of GTZAN's tracks, other corpora have other names (columns `track` and `genre`).
+    """
+    if source == "synthetic":
+        return "data.source is synthetic"
+    strangers = sorted(set(tracks["track"]) - set(artists(folder)["track"]))
+    return f"which has no track {strangers[0]!r}" if strangers else None
+
+
 def filtered_split(folder: Path = TABLES) -> pd.DataFrame:
     """Gives the fault-filtered split (Kereliuk, Sturm and Larsen 2015): columns `track` and `subset`.
 

@@ -89,11 +89,37 @@ def kfold(table: pd.DataFrame, *, folds: int, fold: int, seed: int, groups: Sequ
     return pd.Series([roles.get(parts[group], "train") for group in groups], index=table.index, name="subset")
 
 
-def listed(table: pd.DataFrame, wanted: pd.DataFrame, *, where: str) -> tuple[pd.DataFrame, list[str]]:
+def fold_shares(folds: int) -> dict[str, float]:
+    """Gives the share of the tracks that each subset of a fold has."""
+    valid = 1 / folds if folds > 2 else 0.0
+    return {"train": 1 - valid - 1 / folds, "valid": valid, "test": 1 / folds}
+
+
+def missed_shares(dealt: pd.DataFrame, shares: Mapping[str, float]) -> list[str]:
+    """Says in a line each where a genre misses its share of a subset by more than a track, and by which group.
+
+    Args:
+        dealt: Columns `track, genre, subset, group`.
+        shares: Of the tracks, by subset, that were wished.
+    """
+    lines = []
+    for genre, rows in dealt.groupby("genre"):
+        counts, largest = rows["subset"].value_counts(), rows["group"].value_counts()
+        off = {subset: counts.get(subset, 0) - share * len(rows) for subset, share in shares.items()}
+        worst = max(off, key=lambda subset: abs(off[subset]))
+        if abs(off[worst]) > 1 + 1e-9:
+            lines.append(
+                f"{genre!r} has {counts.get(worst, 0)} tracks in {worst}, wished {shares[worst] * len(rows):.1f} of "
+                f"{len(rows)}: groups are kept whole, the largest ({largest.index[0]!r}) has {largest.iloc[0]} of them"
+            )
+    return lines
+
+
+def listed(table: pd.DataFrame, wanted: pd.DataFrame, *, where: str) -> pd.DataFrame:
     """Takes the subsets from a list `track, subset`, as published splits give them.
 
     Returns:
-        The rows of `table` that are in the list, with their `subset`; and the listed tracks that `table` lacks.
+        The rows of `table` that are in the list, with their `subset`.
 
     Raises:
         ValueError: The list names a track twice or a subset that is none, or train would be empty.
@@ -112,7 +138,15 @@ def listed(table: pd.DataFrame, wanted: pd.DataFrame, *, where: str) -> tuple[pd
         raise ValueError(
             f"{where}: names none of the corpus's tracks for train (they are named like {table['track'].iloc[0]!r})"
         )
-    return found, sorted(set(wanted["track"]) - set(table["track"]))
+    return found
+
+
+def left_out(table: pd.DataFrame, wanted: pd.DataFrame) -> pd.DataFrame:
+    """Names the tracks that a list and the corpus do not share: `track, reason`, sorted."""
+    listed_too, there_too = set(wanted["track"]), set(table["track"])
+    rows = [(track, "are listed, but not in the corpus") for track in sorted(listed_too - there_too)]
+    rows += [(track, "are in the corpus, but not listed") for track in sorted(there_too - listed_too)]
+    return pd.DataFrame(rows, columns=["track", "reason"])
 
 
 def group_names(table: pd.DataFrame, together: Sequence[Sequence[str]]) -> list[str]:

@@ -31,14 +31,16 @@ def main(
     predictions = _table(table, content["genres"], probabilities)
     tracks = metrics.by_track(predictions)
     subsets = [subset for subset in splits.SUBSETS if (table["subset"] == subset).any()]
-    scores: dict[str, Any] = {
-        subset: metrics.summary(predictions[predictions["subset"] == subset]) for subset in subsets
-    }
+    scores: dict[str, Any] = _scores(predictions, subsets)
     per_genre = {subset: metrics.per_genre(tracks[tracks["subset"] == subset]).to_dict("index") for subset in subsets}
     files.write_csv(predictions, folder / "predictions.csv")
     files.write_csv(tracks, folder / "tracks.csv")
     files.write_json(per_genre, folder / "per_genre.json")
-    files.write_json(_baselines(table, content["genres"], clips, subsets[1:]), folder / "baselines.json")
+    simpler = _baselines(table, content["genres"], clips)
+    with files.replacing_folder(folder / "baselines") as tables:
+        for system, rows in simpler.items():
+            files.write_csv(metrics.by_track(rows), tables / f"{system}.csv")
+    files.write_json({name: _scores(rows, subsets[1:]) for name, rows in simpler.items()}, folder / "baselines.json")
     files.write_json(scores | {"leaks": len(files.read_csv(leaks_csv, ["track_a"]))}, folder / "metrics.json")
     for subset in subsets:
         print(_sentence(subset, scores[subset]))
@@ -55,19 +57,19 @@ def _table(table: pd.DataFrame, genres: list[str], probabilities: npt.NDArray[np
     return pd.concat([rows, pd.DataFrame(probabilities, columns=genres)], axis=1)
 
 
-def _baselines(
-    table: pd.DataFrame, genres: list[str], clips: npt.NDArray[np.float16], subsets: list[str]
-) -> dict[str, dict[str, dict[str, float]]]:
-    """Scores the simpler systems, fitted on the training clips, on the other subsets."""
+def _baselines(table: pd.DataFrame, genres: list[str], clips: npt.NDArray[np.float16]) -> dict[str, pd.DataFrame]:
+    """Gives the prediction tables of the simpler systems, fitted on the training clips: system -> a row a clip."""
     subset_of_clip = table["subset"].repeat(len(clips) // len(table)).to_numpy()
     genre_of_clip = table["genre"].repeat(len(clips) // len(table)).to_numpy()
     learn = subset_of_clip == "train"
-    scores: dict[str, dict[str, dict[str, float]]] = {}
-    for system in baselines.SYSTEMS:
-        chances = baselines.probabilities(system, clips[learn], genre_of_clip[learn], clips)
-        predictions = _table(table, genres, chances)
-        scores[system] = {s: metrics.summary(predictions[predictions["subset"] == s]) for s in subsets}
-    return scores
+    return {
+        system: _table(table, genres, baselines.probabilities(system, clips[learn], genre_of_clip[learn], clips))
+        for system in baselines.SYSTEMS
+    }
+
+
+def _scores(predictions: pd.DataFrame, subsets: list[str]) -> dict[str, dict[str, float]]:
+    return {subset: metrics.summary(predictions[predictions["subset"] == subset]) for subset in subsets}
 
 
 def _sentence(subset: str, score: dict[str, float]) -> str:

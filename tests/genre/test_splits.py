@@ -42,6 +42,7 @@ def test_another_seed_gives_another_split_of_the_same_shares():
     assert first.value_counts().to_dict() == second.value_counts().to_dict()
 
 
+SHARES = {"train": 0.6, "valid": 0.2, "test": 0.2}
 sizes = st.lists(st.integers(5, 40), min_size=2, max_size=6)
 
 
@@ -60,6 +61,47 @@ def test_no_group_is_in_two_subsets_and_every_subset_has_every_genre(sizes, seed
     wish = dealt["genre"].value_counts() * 0.2
     have = dealt[dealt["subset"] == "test"]["genre"].value_counts()
     assert ((have - wish).abs() <= max(1, cuts)).all()
+
+
+@given(data=st.data(), sizes=st.lists(st.integers(8, 40), min_size=2, max_size=5), seed=st.integers(0, 10_000))
+@settings(max_examples=300, deadline=None)
+def test_groups_of_any_size_across_genres_stay_whole_and_what_is_missed_is_said(data, sizes, seed):
+    tracks = table(*sizes)
+    groups = [f"group {data.draw(st.integers(0, 30))}" for _ in range(len(tracks))]
+    try:
+        subsets = deal(tracks, groups, seed=seed)
+    except ValueError as error:
+        assert "must have at least 3 tracks (or groups of tracks)" in str(error)  # noqa: PT017
+        return
+    dealt = tracks.assign(subset=subsets, group=groups)
+    assert (dealt.groupby("group")["subset"].nunique() == 1).all()
+    assert sorted(dealt["track"]) == sorted(tracks["track"])
+    said = " ".join(splits.missed_shares(dealt, SHARES))
+    for genre, rows in dealt.groupby("genre"):
+        off = [abs((rows["subset"] == subset).sum() - share * len(rows)) for subset, share in SHARES.items()]
+        assert (f"'{genre}' has" in said) == (max(off) > 1 + 1e-9)
+    within = max(tracks.assign(group=groups).groupby("group").size())
+    total = dealt["subset"].value_counts()
+    assert all(abs(total.get(subset, 0) - share * len(dealt)) <= within + 2 for subset, share in SHARES.items())
+
+
+@given(sizes=st.lists(st.integers(3, 40), min_size=2, max_size=8), seed=st.integers(0, 10_000))
+@settings(max_examples=200, deadline=None)
+def test_without_groups_no_genre_misses_its_share(sizes, seed):
+    tracks = table(*sizes)
+    dealt = tracks.assign(subset=deal(tracks, seed=seed), group=tracks["track"])
+    for _, rows in dealt.groupby("genre"):
+        off = [abs((rows["subset"] == subset).sum() - share * len(rows)) for subset, share in SHARES.items()]
+        assert max(off) <= 2  # of three tracks none is left for half a share
+
+
+def test_a_group_that_is_too_large_is_named():
+    tracks = table(10, 10)
+    groups = ["big"] * 8 + list(tracks["track"][8:])
+    dealt = tracks.assign(subset=deal(tracks, groups), group=groups)
+    assert splits.missed_shares(dealt, SHARES) == [
+        "'g0' has 8 tracks in train, wished 6.0 of 10: groups are kept whole, the largest ('big') has 8 of them"
+    ]
 
 
 @given(sizes=sizes, seed=st.integers(0, 10_000), folds=st.integers(2, 5))
@@ -85,11 +127,15 @@ def test_a_fold_out_of_range_and_a_poor_genre_are_refused():
         deal(table(10))
 
 
-def test_a_published_list_is_followed_and_missing_tracks_named():
+def test_a_published_list_is_followed_and_missing_and_unlisted_tracks_are_named():
     wanted = pd.DataFrame({"track": ["g0/000", "g1/001", "g1/999"], "subset": ["train", "test", "valid"]})
-    found, missing = splits.listed(table(2, 2), wanted, where="list")
+    found, missing = splits.listed(table(2, 2), wanted, where="list"), splits.left_out(table(2, 2), wanted)
     assert dict(zip(found["track"], found["subset"], strict=True)) == {"g0/000": "train", "g1/001": "test"}
-    assert missing == ["g1/999"]
+    assert missing.to_numpy().tolist() == [
+        ["g1/999", "are listed, but not in the corpus"],
+        ["g0/001", "are in the corpus, but not listed"],
+        ["g1/000", "are in the corpus, but not listed"],
+    ]
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,10 @@ def everything(where: Path, corpus: Path) -> dict[str, str]:
     download(where, corpus)
     for stage, paths in (
         ("spectrogram", ["data/audio", "data/tracks.csv", *spectrogram, "data/repetitions.csv"]),
-        ("split", ["data/tracks.csv", "data/repetitions.csv", "data/split.csv", "metrics/leaks.csv"]),
+        (
+            "split",
+            ["data/tracks.csv", "data/repetitions.csv", "data/split.csv", "metrics/leaks.csv", "data/left_out.csv"],
+        ),
         ("train", [*spectrogram, "data/split.csv", "models/model.pt", "metrics/history.csv"]),
         ("evaluate", [*spectrogram, "data/split.csv", "metrics/leaks.csv", "models/model.pt", "metrics"]),
         ("plots", [*spectrogram, "data/split.csv", "models/model.pt", "metrics", "metrics/figures"]),
@@ -135,7 +138,7 @@ def test_a_leak_is_named_and_stops_the_pipeline_if_it_shall(tmp_path):
     (tmp_path / "pairs.csv").write_text(
         "track_a,track_b,offset_seconds,score\n" + "".join(f"a/0,a/{n},0,1\n" for n in range(1, 5))
     )
-    paths = ("tracks.csv", "pairs.csv", "split.csv", "leaks.csv")
+    paths = ("tracks.csv", "pairs.csv", "split.csv", "leaks.csv", "left_out.csv")
     warned = run("split", *paths, where=tmp_path, overrides=[])
     assert (
         "warning: 4 recordings are in two subsets" in warned.stdout or "recordings are in two subsets" in warned.stdout

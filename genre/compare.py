@@ -1,0 +1,213 @@
+"""Whether two runs differ by more than luck: paired by track, from their tables of predictions."""
+
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import binomtest
+
+from genre import metrics, splits
+
+PREDICTIONS = "metrics/predictions.csv"
+DRAWS = 10_000
+LUCK = 0.05  # a difference that luck alone exceeds less often than this counts as one
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What two runs, A and B, say of the same tracks of one subset.
+
+    Attributes:
+        names: The two runs, as the user named them.
+        tracks: A row a track: `track, actual, predicted_a, predicted_b`.
+        right: How many tracks A and B have right.
+        only: How many tracks A alone, and B alone, has right.
+        p: Of the exact McNemar test: how often luck alone gives a difference at least as large.
+        interval: 95 % interval of the accuracy of B less that of A.
+    """
+
+    names: tuple[str, str]
+    subset: str
+    tracks: pd.DataFrame
+    right: tuple[int, int]
+    only: tuple[int, int]
+    p: float
+    interval: tuple[float, float]
+
+    @property
+    def difference(self) -> float:
+        """The accuracy of B less that of A, -1..1."""
+        return (self.right[1] - self.right[0]) / len(self.tracks)
+
+    @property
+    def differing(self) -> pd.DataFrame:
+        """The tracks of which A and B say different genres, and who is `right`: A, B or neither."""
+        rows = self.tracks[self.tracks["predicted_a"] != self.tracks["predicted_b"]]
+        who = np.select([rows["predicted_a"] == rows["actual"], rows["predicted_b"] == rows["actual"]], ["A", "B"], "")
+        return rows.assign(right=np.where(who == "", "neither", who)).reset_index(drop=True)
+
+
+def mcnemar(only_a: int, only_b: int) -> float:
+    """Gives the exact two-sided p of McNemar's test (McNemar 1947, Psychometrika 12:153).
+
+    Of the `only_a + only_b` tracks that one alone has right, luck gives each to A or B as a coin does, so the test is a
+    binomial test of 1/2. Without such a track p is 1. Recommended for two classifiers on one test set by Dietterich
+    (1998), "Approximate statistical tests for comparing supervised classification learning algorithms", Neural
+    Computation 10:1895.
+    """
+    decided = only_a + only_b
+    return float(binomtest(only_a, decided, 0.5).pvalue) if decided else 1.0
+
+
+def bootstrap_difference(only_a: int, only_b: int, tracks: int, *, seed: int = 0) -> tuple[float, float]:
+    """Gives the 95 % percentile interval of accuracy B less accuracy A, over 10 000 draws of tracks (Efron 1979).
+
+    The draws are paired: a track brings what both say of it. Only three kinds of tracks count, those that A alone has
+    right, B alone, and the others; so a draw of `tracks` tracks with replacement is one of a multinomial distribution.
+    The interval is a point where no track tells the two apart.
+    """
+    shares = np.array([only_a, only_b, tracks - only_a - only_b]) / tracks
+    draws = np.random.default_rng(seed).multinomial(tracks, shares, DRAWS)
+    low, high = np.percentile((draws[:, 1] - draws[:, 0]) / tracks, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def compare(a: pd.DataFrame, b: pd.DataFrame, *, names: tuple[str, str], subset: str | None = None) -> Comparison:
+    """Compares two prediction tables (a row a clip, or a row a track) by track: the mean probability over its clips.
+
+    Args:
+        a: Columns `track, subset, actual`, and a probability for each genre.
+        b: The same of the other run; its genres and clips may be others.
+        names: What to call the two in messages.
+        subset: Which tracks; None takes the test subset, or valid if neither table has one.
+
+    Raises:
+        ValueError: The two are not about the same tracks with the same actual genres.
+    """
+    if subset is None:
+        subset = "test" if any((table["subset"] == "test").any() for table in (a, b)) else "valid"
+    first, second = (_verdicts(table, name, subset) for table, name in zip((a, b), names, strict=True))
+    _check_same(first, second, names, subset)
+    tracks = pd.DataFrame({"track": first.index, "actual": first["actual"].to_numpy()})
+    tracks["predicted_a"], tracks["predicted_b"] = first["predicted"].to_numpy(), second["predicted"].to_numpy()
+    right_a, right_b = (tracks[column] == tracks["actual"] for column in ("predicted_a", "predicted_b"))
+    only = int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum())
+    return Comparison(
+        names, subset, tracks, (int(right_a.sum()), int(right_b.sum())), only,
+        mcnemar(*only), bootstrap_difference(*only, len(tracks)),
+    )  # fmt: skip
+
+
+def _verdicts(table: pd.DataFrame, name: str, subset: str) -> pd.DataFrame:
+    """Gives `actual` and `predicted` of the subset's tracks, indexed by track, sorted."""
+    chosen = table[table["subset"] == subset]
+    if chosen.empty:
+        has = ", ".join(part for part in splits.SUBSETS if (table["subset"] == part).any()) or "none"
+        raise ValueError(f"{name} has no tracks in the subset {subset}, only in {has}; choose another with --subset")
+    tracks = metrics.by_track(chosen.drop(columns="clip", errors="ignore"))
+    twice = tracks["track"][tracks["track"].duplicated()]
+    if len(twice):
+        raise ValueError(f"{name}: each track must have one actual genre, {twice.iloc[0]!r} has two")
+    return tracks.set_index("track").sort_index()
+
+
+def _check_same(first: pd.DataFrame, second: pd.DataFrame, names: tuple[str, str], subset: str) -> None:
+    apart = first.index.symmetric_difference(second.index)
+    if len(apart):
+        has, lacks = names if apart[0] in first.index else names[::-1]
+        raise ValueError(
+            f"only runs with the same {subset} tracks can be compared, {len(apart)} are in one run alone: the first, "
+            f"{apart[0]!r}, is in {has} and not in {lacks}; run both with the same data and the same section split"
+        )
+    other = first.index[(first["actual"] != second["actual"]).to_numpy()]
+    if len(other):
+        raise ValueError(
+            f"only runs with the same actual genres can be compared, {len(other)} tracks differ: the first, "
+            f"{other[0]!r}, is {first['actual'][other[0]]} in {names[0]} and {second['actual'][other[0]]} in {names[1]}"
+        )
+
+
+def read(name: str) -> pd.DataFrame:
+    """Reads the predictions of a run: a CSV file, `workspace`, or any revision or experiment that DVC knows.
+
+    Raises:
+        ValueError: There is nothing of that name, or it has no table of predictions.
+    """
+    path = Path(PREDICTIONS if name == "workspace" else name)
+    text = path.read_text(encoding="utf-8") if name == "workspace" or path.is_file() else _of_revision(name)
+    try:
+        table = pd.read_csv(io.StringIO(text), keep_default_na=False, dtype={"track": str})
+    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise ValueError(f"{name}: {PREDICTIONS} must be a CSV table: {error}") from error
+    missing = [column for column in ("track", "subset", "actual", "predicted") if column not in table.columns]
+    if missing:
+        raise ValueError(f"{name}: {PREDICTIONS} must have a column {missing[0]}; is it a table of predictions?")
+    wrong = [genre for genre in metrics.genres_of(table) if not pd.api.types.is_numeric_dtype(table[genre])]
+    if wrong or not metrics.genres_of(table):
+        raise ValueError(f"{name}: {PREDICTIONS} must hold a probability for each genre, column {wrong[:1]} has none")
+    return table
+
+
+def _of_revision(name: str) -> str:
+    import dvc.api  # noqa: PLC0415  takes a second, which reading a file need not wait for
+    from dvc.exceptions import DvcException  # noqa: PLC0415
+    from scmrepo.exceptions import SCMError  # noqa: PLC0415
+
+    try:
+        return str(dvc.api.read(PREDICTIONS, rev=name, encoding="utf-8"))
+    except (DvcException, SCMError, FileNotFoundError) as error:
+        raise ValueError(
+            f"{name!r} must be a git revision or a DVC experiment that has {PREDICTIONS}, a CSV file, or `workspace`: "
+            f"{error}"
+        ) from error
+
+
+def as_json(found: Comparison) -> str:
+    """Gives all figures as one JSON object; shares in 0..1."""
+    runs: Mapping[str, Any] = {
+        letter: {"name": name, "right": right, "accuracy": right / len(found.tracks), "low": low, "high": high}
+        for letter, name, right, (low, high) in zip("ab", found.names, found.right, _intervals(found), strict=True)
+    }
+    values = {
+        "subset": found.subset, "tracks": len(found.tracks), **runs,
+        "only_a": found.only[0], "only_b": found.only[1], "difference": found.difference,
+        "difference_low": found.interval[0], "difference_high": found.interval[1], "mcnemar_p": found.p,
+        "luck": found.p >= LUCK, "differing": found.differing.to_dict("records"), "sentence": sentence(found),
+    }  # fmt: skip
+    return json.dumps(values, indent=2, ensure_ascii=False)
+
+
+def as_text(found: Comparison) -> str:
+    """Gives both accuracies, the tracks on which the two differ, and the sentence, as lines."""
+    lines = [f"{len(found.tracks)} tracks of the subset {found.subset}"]
+    for letter, name, right, (low, high) in zip("AB", found.names, found.right, _intervals(found), strict=True):
+        share = right / len(found.tracks)
+        lines.append(f"{letter} = {name}: {right} right, {share:.1%} (95 % interval {low:.1%} to {high:.1%})")
+    rows = found.differing.rename(columns={"predicted_a": "A says", "predicted_b": "B says"})
+    if len(rows):
+        lines += [f"They differ on {len(rows)} tracks:", rows.to_string(index=False)]
+    return "\n".join([*lines, sentence(found)])
+
+
+def sentence(found: Comparison) -> str:
+    """Says in one sentence which run is better, by how much, and whether luck alone gives as much."""
+    points, (low, high) = 100 * found.difference, (100 * end for end in found.interval)
+    if not any(found.only):
+        return f"A and B have the same {found.right[0]} of {len(found.tracks)} tracks right: nothing tells them apart."
+    verdict = (
+        f"B is {'better' if points > 0 else 'worse'} by {abs(points):.1f} points" if points else "A and B are equal"
+    )
+    luck = (
+        "a difference this size is what luck alone gives." if found.p >= LUCK
+        else "luck alone seldom gives a difference this size."
+    )  # fmt: skip
+    return f"{verdict} (B - A: 95 % interval {low:.1f} to {high:.1f}), exact McNemar p = {found.p:.2g}: {luck}"
+
+
+def _intervals(found: Comparison) -> list[tuple[float, float]]:
+    return [metrics.wilson(right, len(found.tracks)) for right in found.right]

@@ -1,0 +1,182 @@
+import json
+import shutil
+import subprocess
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import binom
+
+from genre import cli
+from genre import compare as comparing
+from genre.compare import bootstrap_difference, compare, mcnemar, sentence
+
+NAMES = ("old", "new")
+
+
+def table(verdicts, subset="test", actual=None):
+    """Makes a prediction table, two clips a track, from a word a track: its letter is what is predicted of it."""
+    rows = []
+    for number, letter in enumerate(verdicts):
+        for clip in range(2):
+            chances = {genre: 0.6 if genre == letter else 0.2 for genre in "abc"}
+            genre = (actual or {}).get(number, "ab"[number % 2])
+            rows.append({"track": f"t{number}", "clip": clip, "subset": subset, "actual": genre, "predicted": letter})
+            rows[-1] |= chances
+    return pd.DataFrame(rows)
+
+
+def test_the_same_predictions_are_told_apart_by_nothing():
+    found = compare(table("abab"), table("abab"), names=NAMES)
+    assert (found.right, found.only, found.p, found.difference, found.interval) == ((4, 4), (0, 0), 1.0, 0.0, (0, 0))
+    assert found.differing.empty
+    assert sentence(found) == "A and B have the same 4 of 4 tracks right: nothing tells them apart."
+
+
+def test_the_tracks_on_which_they_differ_are_named_with_who_is_right():
+    found = compare(table("abbcca"), table("abacbb"), names=NAMES)
+    assert found.differing.to_numpy().tolist() == [
+        ["t2", "a", "b", "a", "B"],
+        ["t4", "a", "c", "b", "neither"],
+        ["t5", "b", "a", "b", "B"],
+    ]
+    assert found.right == (2, 4)
+    assert found.only == (0, 2)
+
+
+def test_a_large_difference_is_more_than_luck_and_a_small_one_is_not():
+    bad, good = "c" * 12 + "ab" * 4, "ab" * 10
+    assert "B is better by 60.0 points" in sentence(compare(table(bad), table(good), names=NAMES))
+    assert sentence(compare(table(good), table(bad), names=NAMES)).endswith(
+        "exact McNemar p = 0.00049: luck alone seldom gives a difference this size."
+    )
+    small = sentence(compare(table("cb" + "ab" * 9), table(good), names=NAMES))
+    assert small == (
+        "B is better by 5.0 points (B - A: 95 % interval 0.0 to 15.0), exact McNemar p = 1: "
+        "a difference this size is what luck alone gives."
+    )
+    assert sentence(compare(table("cb" * 1 + "ab"), table("ab" + "cb"), names=NAMES)).startswith("A and B are equal (")
+
+
+@given(st.integers(0, 40), st.integers(0, 40))
+def test_mcnemar_is_twice_the_tail_of_a_coin(only_a, only_b):
+    fewer, decided = min(only_a, only_b), only_a + only_b
+    assert mcnemar(only_a, only_b) == pytest.approx(min(1.0, 2 * binom.cdf(fewer, decided, 0.5)))
+    assert mcnemar(only_a, only_b) == mcnemar(only_b, only_a)
+
+
+def test_mcnemar_gives_the_published_value():
+    # 1 and 9 of 10 decided: 2 * (1 + 10) / 2**10
+    assert mcnemar(9, 1) == pytest.approx(22 / 1024)
+
+
+@given(st.tuples(st.integers(0, 30), st.integers(0, 30), st.integers(1, 60)))
+@settings(max_examples=30, deadline=None)
+def test_the_interval_repeats_holds_the_difference_and_agrees_with_drawing_tracks(counts):
+    only_a, only_b, others = counts
+    tracks = sum(counts)
+    low, high = bootstrap_difference(only_a, only_b, tracks)
+    assert bootstrap_difference(only_a, only_b, tracks) == (low, high)
+    assert low <= (only_b - only_a) / tracks <= high
+    apart = np.repeat([-1, 1, 0], [only_a, only_b, others])
+    draws = np.random.default_rng(1).choice(apart, (2000, tracks)).mean(axis=1)
+    spread = 2 / tracks + 0.3 * draws.std()
+    np.testing.assert_allclose(np.percentile(draws, [2.5, 97.5]), (low, high), atol=spread)
+
+
+@pytest.mark.parametrize(
+    ("second", "message"),
+    [
+        (table("aba"), r"^only runs with the same test tracks can be compared, 1 are in one run alone: the first, 't3', is in old and not in new"),
+        (table("ababa"), "the first, 't4', is in new and not in old; run both with the same data and the same section split"),
+        (table("abab", actual={2: "c"}), "1 tracks differ: the first, 't2', is a in old and c in new"),
+        (table("abab", subset="valid"), "^new has no tracks in the subset test, only in valid; choose another with --subset"),
+        (pd.concat([table("abab"), table("a", actual={0: "c"})]), "new: each track must have one actual genre, 't0' has two"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_compared_is_refused_with_its_first_track(second, message):
+    with pytest.raises(ValueError, match=message):
+        compare(table("abab"), second, names=NAMES)
+
+
+def test_without_a_test_subset_valid_is_compared_and_a_subset_can_be_asked_for():
+    both = pd.concat([table("abab"), table("ab", subset="valid").assign(track=["v0", "v0", "v1", "v1"])])
+    assert compare(table("ab", subset="valid"), table("cb", subset="valid"), names=NAMES).subset == "valid"
+    assert len(compare(both, both, names=NAMES).tracks) == 4
+    assert list(compare(both, both, names=NAMES, subset="valid").tracks["track"]) == ["v0", "v1"]
+
+
+def test_a_table_by_track_and_one_by_clip_are_about_the_same_tracks():
+    by_track = table("abab").drop_duplicates("track").drop(columns="clip")
+    assert compare(by_track, table("abab"), names=NAMES).right == (4, 4)
+
+
+# --- the command
+
+
+def command(monkeypatch, *words):
+    monkeypatch.setattr("sys.argv", ["genre", "compare", *map(str, words)])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    return end.value.code
+
+
+def test_two_files_are_compared_in_words_and_as_json(tmp_path, monkeypatch, capsys):
+    table("ababa").to_csv(tmp_path / "a.csv", index=False)
+    table("ababc").to_csv(tmp_path / "b.csv", index=False)
+    assert command(monkeypatch, tmp_path / "a.csv", tmp_path / "b.csv") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "5 tracks of the subset test"
+    assert lines[2].endswith("b.csv: 4 right, 80.0% (95 % interval 37.6% to 96.4%)")
+    assert lines[3] == "They differ on 1 tracks:"
+    assert lines[5].split() == ["t4", "a", "a", "c", "A"]
+    assert lines[-1].startswith("B is worse by 20.0 points")
+    assert command(monkeypatch, "--json", tmp_path / "a.csv", tmp_path / "b.csv") == 0
+    values = json.loads(capsys.readouterr().out)
+    assert values["a"]["accuracy"] == 1
+    assert (values["difference"], values["mcnemar_p"], values["luck"]) == (pytest.approx(-0.2), 1.0, True)
+    assert values["differing"] == [{"track": "t4", "actual": "a", "predicted_a": "a", "predicted_b": "c", "right": "A"}]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "must be a CSV table"),
+        ("track,subset,actual\n", "must have a column predicted; is it a table of predictions"),
+        (
+            "track,subset,actual,predicted,a\nt,test,a,a,high\n",
+            r"must hold a probability for each genre, column \['a'\]",
+        ),
+        ("track,subset,actual,predicted\nt,test,a,a\n", "must hold a probability for each genre"),
+    ],
+)
+def test_a_file_that_is_no_table_of_predictions_is_refused(tmp_path, content, message):
+    (tmp_path / "a.csv").write_text(content)
+    with pytest.raises(ValueError, match=message):
+        comparing.read(str(tmp_path / "a.csv"))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
+def test_revisions_and_the_workspace_are_read_and_an_unknown_one_is_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DVC_ROOT")
+    identity = ["-c", "user.name=n", "-c", "user.email=e@example.org"]
+    for words in (["init", "-q"], [*identity, "commit", "-q", "--allow-empty", "-m", "empty"]):
+        subprocess.run(["git", *words], check=True)
+    subprocess.run(["dvc", "init", "-q"], check=True)
+    for verdicts in ("abab", "abac"):
+        (tmp_path / "metrics").mkdir(exist_ok=True)
+        table(verdicts).to_csv("metrics/predictions.csv", index=False)
+        subprocess.run(["git", "add", "-A"], check=True)
+        subprocess.run(["git", *identity, "commit", "-q", "-m", verdicts], check=True)
+    subprocess.run(["git", "update-ref", "refs/exps/ab/cdef/gentle-owl", "HEAD"], check=True)
+    for first, second in (("HEAD~1", "HEAD"), ("HEAD~1", "workspace"), ("HEAD~1", "gentle-owl")):
+        tables = comparing.read(first), comparing.read(second)
+        assert compare(*tables, names=(first, second)).right == (4, 3)
+    with pytest.raises(ValueError, match="'nothing' must be a git revision or a DVC experiment that has metrics"):
+        comparing.read("nothing")
+    with pytest.raises(ValueError, match=r"'HEAD~2' must be a git revision .* does not exist"):
+        comparing.read("HEAD~2")
