@@ -8,6 +8,7 @@ tells which files the run holds, so that recording them again adds nothing.
 import getpass
 import hashlib
 import json
+import logging
 import os
 import socket
 import subprocess
@@ -54,6 +55,7 @@ class Store:
             os.environ.setdefault(name, value)
         from mlflow import MlflowClient  # noqa: PLC0415  takes two seconds, which training need not wait for
 
+        logging.getLogger("mlflow").setLevel(logging.WARNING)  # what it does besides is nobody's concern
         self.local = address().startswith("sqlite:")
         with self.lock():  # two processes that make the same new database get in each other's way
             self.client = MlflowClient(address())
