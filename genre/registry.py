@@ -66,10 +66,11 @@ def save(folder: Path, model_pt: Path, **identity: Any) -> None:
         code.mkdir()
         for name in ("__init__", *MODULES):
             shutil.copy(Path(__file__).with_name(f"{name}.py"), code)
+        shutil.copy(model_pt, Path(temporary) / "model.pt")  # in DVC's cache it has another name
         pyfunc.save_model(
             folder,
             loader_module="genre.serving",
-            data_path=str(model_pt),
+            data_path=str(Path(temporary) / "model.pt"),
             code_paths=[str(code)],
             signature=ModelSignature(inputs, outputs),
             input_example=example.request(),
