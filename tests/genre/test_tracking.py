@@ -95,7 +95,7 @@ def test_metrics_and_files_complete_the_run_once(root, monkeypatch):
     store, (run,) = stored()
     assert run.data.metrics["test/track_accuracy"] == 0.9
     assert run.data.metrics["leaks"] == 0
-    assert run.data.metrics["baseline_linear/test_track_accuracy"] == 0.6
+    assert run.data.metrics["versus_linear/test_track_accuracy"] == 0.6
     names = {item.path for item in store.client.list_artifacts(run.info.run_id, "metrics")}
     assert names == {"metrics/metrics.json", "metrics/baselines.json"}
     monkeypatch.setattr(runs.Store, "log_metrics", lambda *args: pytest.fail("logged twice"))
