@@ -151,7 +151,7 @@ def _baseline_scores(content: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
     for system, subsets in content.items():
         for subset, scores in subsets.items():
             yield from (
-                (f"baseline_{system}/{subset}_{name}", scores[name]) for name in ("clip_accuracy", "track_accuracy")
+                (f"versus_{system}/{subset}_{name}", scores[name]) for name in ("clip_accuracy", "track_accuracy")
             )
 
 
@@ -180,7 +180,7 @@ def _note(parameters: Mapping[str, Any], metrics: Mapping[str, float]) -> str:
                 metrics.get(f"{subset}/{name}", float("nan"))
                 for name in ("track_accuracy", "track_accuracy_low", "track_accuracy_high", "clip_accuracy")
             )
-            linear = metrics.get(f"baseline_linear/{subset}_track_accuracy")
+            linear = metrics.get(f"versus_linear/{subset}_track_accuracy")
             beside = "" if linear is None else f"{linear:.1%}"
             lines.append(f"| {subset} | **{track:.1%}** | {low:.1%} to {high:.1%} | {clip:.1%} | {beside} |")
     return "\n".join(lines)

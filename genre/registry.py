@@ -66,10 +66,11 @@ def save(folder: Path, model_pt: Path, **identity: Any) -> None:
         code.mkdir()
         for name in ("__init__", *MODULES):
             shutil.copy(Path(__file__).with_name(f"{name}.py"), code)
+        shutil.copy(model_pt, Path(temporary) / "model.pt")  # in DVC's cache it has another name
         pyfunc.save_model(
             folder,
             loader_module="genre.serving",
-            data_path=str(model_pt),
+            data_path=str(Path(temporary) / "model.pt"),
             code_paths=[str(code)],
             signature=ModelSignature(inputs, outputs),
             input_example=example.request(),
@@ -78,8 +79,8 @@ def save(folder: Path, model_pt: Path, **identity: Any) -> None:
         )
 
 
-def _upload(store: Store, run_id: str, model_pt: Path) -> str:
-    """Saves the model in MLflow, as one that the run has made, and gives its id there."""
+def _upload(store: Store, run_id: str, model_pt: Path) -> Any:
+    """Saves the model in MLflow, as one that the run has made, and gives what MLflow says of it."""
     from mlflow.entities import LoggedModelOutput  # noqa: PLC0415
 
     logged = store.client.create_logged_model(store.experiment, name=NAME, source_run_id=run_id)
@@ -89,10 +90,10 @@ def _upload(store: Store, run_id: str, model_pt: Path) -> str:
         store.client.log_model_artifacts(logged.model_id, str(folder))
     store.client.finalize_logged_model(logged.model_id, "READY")
     store.client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, 0)])
-    return str(logged.model_id)
+    return logged
 
 
-def _version(store: Store, run: Any, model_id: str) -> str:
+def _version(store: Store, run: Any, logged: Any) -> str:
     from mlflow.exceptions import MlflowException  # noqa: PLC0415
 
     try:
@@ -101,8 +102,9 @@ def _version(store: Store, run: Any, model_id: str) -> str:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
     description = f"Run `{run.info.run_name}`"
+    # Its place, not models:/ID, which mlflow would look up at the address of the working directory.
     made = store.client.create_model_version(
-        NAME, f"models:/{model_id}", run.info.run_id, description=description, model_id=model_id
+        NAME, logged.artifact_location, run.info.run_id, description=description, model_id=logged.model_id
     )
     return str(made.version)
 

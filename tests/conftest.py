@@ -1,11 +1,14 @@
 """What several tests need: a tone, a small corpus on disk, and no way to the user's own folders."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 import torch
+
+from genre import runs
 
 RATE = 22050
 torch.set_num_threads(1)  # tiny tensors: threads would only wait for each other
@@ -37,3 +40,14 @@ def corpus(tmp_path) -> Path:
     (folder / "low" / "broken.wav").write_bytes(b"RIFF, or so it says")
     (folder / "low" / "cover.jpg").write_bytes(b"\xff\xd8")
     return folder
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory):
+    """An MLflow database without runs; making one takes mlflow about ten seconds."""
+    folder = tmp_path_factory.mktemp("store")
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # mlflow's own
+        patch.setenv("DVC_ROOT", str(folder))
+        runs.Store()
+    return folder / "mlflow.db"

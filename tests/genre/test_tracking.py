@@ -14,16 +14,6 @@ PARAMETERS = {"train.epochs": 3, "model.network": "normalised"}
 pytestmark = pytest.mark.filterwarnings("ignore")  # mlflow's own
 
 
-@pytest.fixture(scope="session")
-def empty_store(tmp_path_factory):
-    """A new database; making one takes mlflow about ten seconds."""
-    folder = tmp_path_factory.mktemp("store")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DVC_ROOT", str(folder))
-        runs.Store()
-    return folder / "mlflow.db"
-
-
 @pytest.fixture
 def root(tmp_path, empty_store):
     shutil.copy(empty_store, tmp_path / "mlflow.db")
@@ -105,7 +95,7 @@ def test_metrics_and_files_complete_the_run_once(root, monkeypatch):
     store, (run,) = stored()
     assert run.data.metrics["test/track_accuracy"] == 0.9
     assert run.data.metrics["leaks"] == 0
-    assert run.data.metrics["baseline_linear/test_track_accuracy"] == 0.6
+    assert run.data.metrics["versus_linear/test_track_accuracy"] == 0.6
     names = {item.path for item in store.client.list_artifacts(run.info.run_id, "metrics")}
     assert names == {"metrics/metrics.json", "metrics/baselines.json"}
     monkeypatch.setattr(runs.Store, "log_metrics", lambda *args: pytest.fail("logged twice"))
@@ -133,3 +123,52 @@ def test_a_dead_server_costs_a_warning_and_no_result(tmp_path, monkeypatch, caps
     error = capsys.readouterr().err
     assert error.count("warning: ") == 1
     assert "MLflow at http://127.0.0.1:9 does not take part; the results are on disk, and `genre sync`" in error
+
+
+def test_tracking_can_be_turned_off(root, monkeypatch):
+    monkeypatch.setenv("GENRE_TRACKING", "off")
+    train(root)
+    recording.record(root / "model.pt", {"metrics": [root / "model.pt"]})
+    assert stored()[1] == []
+
+
+def test_runs_of_a_study_are_children_of_one_parent(root, monkeypatch):
+    monkeypatch.setenv("GENRE_STUDY", "ours-stratified")
+    (root / "other.pt").write_bytes(b"other weights")
+    train(root)
+    train(root, inputs="def", model="other.pt")
+    _, found = stored()
+    (parent,) = [run for run in found if run.info.run_name == "ours-stratified"]
+    assert parent.info.status == "FINISHED"
+    children = [run for run in found if run.data.tags.get("mlflow.parentRunId") == parent.info.run_id]
+    assert len(children) == 2
+
+
+def test_a_training_leaves_no_note_once_mlflow_knows_its_model(root):
+    train(root)
+    assert list((root / ".checkpoints").glob("*")) == []
+
+
+def test_inputs_and_load_of_the_machine_are_in_the_run(root):
+    train(root)
+    (run,) = stored()[1]
+    assert [item.dataset.name for item in run.inputs.dataset_inputs] == ["split.csv"]
+    assert run.data.metrics["system/process_memory_usage_megabytes"] > 0
+
+
+def test_a_registered_model_answers_from_mlflow(root, monkeypatch):
+    calls = []
+    monkeypatch.setattr(registry, "save", lambda folder, model_pt, **identity: (folder.mkdir(), calls.append(identity)))
+    train(root)
+    (root / "metrics.json").write_text(json.dumps({"valid": {"track_accuracy": 0.9, "track_accuracy_low": 0.7}}))
+    for _ in range(2):
+        recording.record(root / "model.pt", {"metrics": [root / "metrics.json"]}, register=True)
+    store, (run,) = stored()
+    assert len(calls) == 1
+    assert store.client.get_model_version_by_alias("music-genre", "champion").run_id == run.info.run_id
+
+
+def test_an_unfinished_training_is_noted_until_its_run_is_complete(root, monkeypatch):
+    monkeypatch.setattr(runs.Store, "find", lambda *args, **kwargs: 1 / 0)
+    train(root)
+    assert journal.inputs_of(tracking.fingerprint.of_file(root / "model.pt")) == "abc"
