@@ -19,6 +19,9 @@ BLOCK_SECONDS = 30  # bounds the memory that a recording of any length takes
 BLOCK_FRAMES = 2048
 SILENCE = 1e-4  # -80 dB of full scale: quieter than the last bit but one of 16
 MAX_CHANNELS = 64
+BLOCK_SAMPLES = 1 << 23  # of all channels; 30 s of what is usual have fewer
+MOST_SECONDS = 3 * 3600  # a longer one would not fit in the memory of a usual computer
+MOST_LEVEL = 1e12  # times full scale: the power of more would leave the range of float32
 # Rates without a common period (22 051 and 22 050 Hz) would need as many filters as samples a second: such a ratio is
 # rounded, by less than one part in a million. Every usual rate, up to 192 kHz, stays exact.
 LONGEST_PERIOD = 1280
@@ -28,7 +31,10 @@ Waveform = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Recording:
-    """What a recording is, known after every sample of it was decoded."""
+    """What a recording is, known after every sample of it was decoded.
+
+    `peak` is the one of the mean of all channels, which the spectrogram is of.
+    """
 
     seconds: float
     sample_rate: int
@@ -40,13 +46,13 @@ def inspect(path: Path) -> Recording:
     """Decodes a whole file block by block, and tells what it is.
 
     Raises:
-        ValueError: It cannot be decoded, holds no samples, or holds NaN or infinite ones.
+        ValueError: It cannot be decoded, holds no samples, too many, or some that are no numbers or beyond any scale.
     """
     samples, peak = 0, 0.0
     with _open(path) as file:
         for block in _blocks(file):
             samples += len(block)
-            peak = max(peak, float(np.abs(block).max()))
+            peak = max(peak, float(np.abs(block.mean(axis=1, dtype=np.float32)).max()))
         if samples == 0:
             raise ValueError("holds no samples")
         return Recording(samples / file.samplerate, file.samplerate, file.channels, peak)
@@ -59,7 +65,7 @@ def decode(path: Path, sample_rate: int) -> Waveform:
     needed does not depend on the length.
 
     Raises:
-        ValueError: It cannot be decoded, or holds NaN or infinite samples.
+        ValueError: As `inspect`; but none is fine.
     """
     with _open(path) as file:
         ratio = Fraction(sample_rate, file.samplerate).limit_denominator(LONGEST_PERIOD)
@@ -98,8 +104,12 @@ def mel_frequencies(*, sample_rate: int, n_fft: int, n_mels: int) -> npt.NDArray
     """Gives the frequency in Hz at which each mel band weighs most: `(n_mels,)`."""
     bank = _mel(sample_rate, n_fft, n_fft, n_mels).mel_scale.fb  # (n_fft // 2 + 1, n_mels)
     bins = torch.arange(bank.shape[0], dtype=torch.float32) * sample_rate / n_fft
-    centres: npt.NDArray[np.float32] = ((bank * bins[:, None]).sum(0) / bank.sum(0)).numpy()
-    return centres
+    weights = bank.sum(0).numpy()
+    centres = (bank * bins[:, None]).sum(0).numpy() / np.where(weights > 0, weights, 1)
+    # A band narrower than the distance of two bins may have none: it gets a place between its neighbours.
+    bands, filled = np.arange(n_mels), np.flatnonzero(weights > 0)
+    whole: npt.NDArray[np.float32] = np.where(weights > 0, centres, np.interp(bands, filled, centres[filled]))
+    return whole.astype(np.float32)
 
 
 @cache
@@ -131,7 +141,8 @@ def _open(path: Path) -> Iterator[soundfile.SoundFile]:
 
 def _blocks(file: soundfile.SoundFile, step: int = 1) -> Iterator[npt.NDArray[np.float32]]:
     """Yields blocks `(time, channel)` of about 30 s; the length of all but the last is a multiple of `step`."""
-    length = step * max(1, BLOCK_SECONDS * file.samplerate // step)
+    length = step * max(1, min(BLOCK_SECONDS * file.samplerate, BLOCK_SAMPLES // file.channels) // step)
+    left = MOST_SECONDS * file.samplerate
     while True:
         try:
             block = file.read(length, dtype="float32", always_2d=True)
@@ -139,6 +150,11 @@ def _blocks(file: soundfile.SoundFile, step: int = 1) -> Iterator[npt.NDArray[np
             raise ValueError(f"cannot be decoded: {error.error_string}") from error
         if not np.isfinite(block).all():
             raise ValueError("holds NaN or infinite samples")
+        if len(block) and max(block.max(), -block.min()) > MOST_LEVEL:
+            raise ValueError(f"holds samples beyond {MOST_LEVEL:g} times full scale")
+        left -= len(block)
+        if left < 0:
+            raise ValueError(f"is longer than {MOST_SECONDS // 3600} hours; cut it into parts")
         if len(block):
             yield block
         if len(block) < length:

@@ -1,6 +1,7 @@
 """The command `genre`: what the trained model hears in recordings, and what its runs are worth."""
 
 import argparse
+import io
 import json
 import sys
 from collections.abc import Iterator
@@ -12,10 +13,11 @@ from genre import command
 def main() -> None:
     """Runs the command line; a mistake is told in one line on standard error, with status 2."""
     arguments = _parser().parse_args()
-    try:
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # names of files may be no text
+    with command.one_line_errors():
         raise SystemExit(arguments.run(arguments))
-    except (ValueError, OSError) as error:
-        command.fail(str(error))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -48,7 +50,7 @@ def _predict(arguments: argparse.Namespace) -> int:
             heard = listener.hear(path)
         except (ValueError, OSError) as error:
             where = "" if str(path) in str(error) else f"{path}: "
-            print("error:", where + " ".join(str(error).split()), file=sys.stderr)
+            print("error:", command.one_line(where + str(error)), file=sys.stderr)
             status = 2
             continue
         print(_as_json(path, heard) if arguments.json else _as_text(path, heard), flush=True)
@@ -97,4 +99,5 @@ def _shares(genres: list[str], probabilities: Iterator[float]) -> dict[str, floa
 
 def _as_text(path: Path, heard: "prediction.Prediction") -> str:  # type: ignore[name-defined]  # noqa: F821
     ranked = sorted(_shares(heard.genres, heard.probabilities).items(), key=lambda item: -item[1])[:3]
-    return f"{path}: {heard.genre}  (" + ", ".join(f"{genre} {share:.0%}" for genre, share in ranked) + ")"
+    shares = ", ".join(f"{genre} {share:.0%}" for genre, share in ranked)
+    return command.printable(f"{path}: {heard.genre}  ({shares})")

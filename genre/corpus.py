@@ -1,9 +1,9 @@
 """What a folder of recordings holds: a folder per genre, and in it what can be used and what cannot."""
 
+import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from os import cpu_count
 from pathlib import Path
 
 from tqdm import tqdm
@@ -52,13 +52,32 @@ def root(folder: Path) -> Path:
 
 
 def _recordings(folder: Path) -> Iterator[Path]:
-    return (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and not path.name.startswith("."))
+    return (path for path in _entries(folder) if path.suffix.lower() in SUFFIXES and not path.name.startswith("."))
+
+
+def _entries(folder: Path) -> Iterator[Path]:
+    """Yields all below `folder` but folders; a link to a folder counts as one entry, and is not followed.
+
+    Raises:
+        OSError: A folder cannot be read, which must not look as if it were empty.
+    """
+
+    def stop(error: OSError) -> None:
+        raise error
+
+    for parent, folders, names in os.walk(folder, onerror=stop):
+        links = [name for name in folders if Path(parent, name).is_symlink()]
+        yield from (Path(parent, name) for name in [*names, *links])
 
 
 def scan(folder: Path, *, min_seconds: float) -> list[Finding]:
-    """Decodes every file below `folder` once and says of each what it is, sorted by name."""
-    paths = sorted(path for path in folder.rglob("*") if not path.is_dir())
-    with ThreadPoolExecutor(cpu_count()) as threads:  # libsndfile decodes outside of Python's lock
+    """Decodes every file below `folder` once and says of each what it is, sorted by name.
+
+    Raises:
+        OSError: A file or folder cannot be read for a reason that may pass: to leave it out would change the corpus.
+    """
+    paths = sorted(_entries(folder))
+    with ThreadPoolExecutor(os.cpu_count()) as threads:  # libsndfile decodes outside of Python's lock
         findings = threads.map(lambda path: _finding(path, folder, min_seconds), paths)
         return list(tqdm(findings, "decoding", len(paths), unit="file", disable=None))
 
@@ -74,7 +93,9 @@ def _finding(path: Path, folder: Path, min_seconds: float) -> Finding:
         try:
             recording = audio.inspect(path)
             reason = _unusable(recording, min_seconds)
-        except (ValueError, OSError) as error:
+        except PermissionError:
+            reason = "cannot be read: permission denied"
+        except ValueError as error:
             reason = str(error)
     if reason is not None:
         return Finding(file, reason)
@@ -83,15 +104,24 @@ def _finding(path: Path, folder: Path, min_seconds: float) -> Finding:
 
 def _unfit(path: Path, file: str) -> str | None:
     """Gives the reason why a file is not even tried, told from its name, or None."""
-    if path.name.startswith("._"):
-        return "an AppleDouble file, not a recording"
     if any(part.startswith(".") for part in Path(file).parts):
-        return "a hidden file"
+        return "an AppleDouble file, not a recording" if path.name.startswith("._") else "a hidden file"
+    odd = _not_a_file(path)
+    if odd:
+        return odd
     if "/" not in file:
         return "not in the folder of a genre"
     if path.suffix.lower() not in SUFFIXES:
         return f"not an audio file that is read here ({path.suffix or 'no suffix'}); convert it to flac or wav"
     return tracks.check_genre(file.split("/", maxsplit=1)[0])
+
+
+def _not_a_file(path: Path) -> str | None:
+    if path.is_dir():
+        return "a link to a folder, which is not followed; put the folder itself there"
+    if path.is_file():
+        return None
+    return "a broken link" if path.is_symlink() else "not a file"  # a pipe would be waited for without end
 
 
 def _unusable(recording: audio.Recording, min_seconds: float) -> str | None:

@@ -67,7 +67,9 @@ def _is_address(url: str) -> bool:
 def cache_folder() -> Path:
     """Where fetched files are kept: the environment variable GENRE_CACHE, else the user's cache folder."""
     chosen = os.environ.get("GENRE_CACHE")
-    return Path(chosen).expanduser() if chosen else Path(platformdirs.user_cache_dir("genre", appauthor=False))
+    if chosen:
+        return Path(os.path.expanduser(chosen))  # noqa: PTH111  Path's raises where a user is unknown
+    return Path(platformdirs.user_cache_dir("genre", appauthor=False))
 
 
 def fetch(mirrors: Sequence[Mirror], folder: Path, *, waits: Waits = PATIENT) -> Path:

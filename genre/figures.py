@@ -34,6 +34,11 @@ BLUE, ORANGE, GREEN, VERMILLION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 DARK, LIGHT = "#4D4D4D", "#D9D9D9"
 SUBSET_COLOURS = {"train": BLUE, "valid": ORANGE, "test": GREEN}
 MARKERS = ("o", "s", "^")
+SYSTEM_NAMES = {
+    "majority": "most frequent genre",
+    "linear": "logistic regression on mel bands",
+    "svm_mfcc": "SVM on MFCCs",
+}
 LEVELS = "viridis"
 # cividis from white on, so that nothing looks like nothing; its own low end, a bright yellow, looks like much.
 _DEPTHS = np.linspace(0, 1, 256)
@@ -177,13 +182,16 @@ def genre_scores(scores: pd.DataFrame, *, title: str) -> Figure:
     """
     if scores.empty:
         raise ValueError("scores must hold at least one genre, got none; run the evaluate stage again")
-    columns, rows = ["precision", "recall", "f1"], np.arange(len(scores))
-    figure = Figure((WIDTH, 1.3 + 0.28 * len(scores)))
+    rows = np.arange(len(scores))
+    figure = Figure((WIDTH, 1.3 + 0.42 * len(scores)))
     axes = figure.add_subplot(title=title, xlabel="score", xlim=(-0.02, 1.02))
-    axes.hlines(rows, scores[columns].min(axis=1), scores[columns].max(axis=1), color=LIGHT, linewidth=3, zorder=1)
-    for column, colour, marker in zip(columns, (BLUE, VERMILLION, DARK), MARKERS, strict=True):
-        label = "F1" if column == "f1" else column
-        axes.scatter(scores[column], rows, s=30, color=colour, marker=marker, label=label, zorder=3)
+    for number, (column, label) in enumerate((("precision", "precision"), ("recall", "recall"), ("f1", "F1"))):
+        places, colour = (
+            rows + 0.25 * (number - 1),
+            (BLUE, VERMILLION, DARK)[number],
+        )  # apart, so that none hides another
+        axes.hlines(places, 0, scores[column], color=LIGHT, linewidth=2, zorder=1)
+        axes.scatter(scores[column], places, s=30, color=colour, marker=MARKERS[number], label=label, zorder=3)
     _name_ticks(axes.yaxis, [str(genre) for genre in scores.index], reverse=True)
     counts = axes.secondary_yaxis("right")
     counts.set_yticks(rows, [f"n = {count:g}" for count in scores["support"]])
@@ -342,7 +350,7 @@ def baseline_comparison(scores: pd.DataFrame) -> Figure:
         axes.xaxis.set_major_formatter(PercentFormatter(1))
         axes.grid(axis="x")
         axes.tick_params(axis="y", length=0)
-    _name_ticks(panels[0].yaxis, systems, reverse=True)
+    _name_ticks(panels[0].yaxis, [SYSTEM_NAMES.get(name, name) for name in systems], reverse=True)
     figure.supxlabel("accuracy, with 95% interval")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper right", ncols=len(subsets))
     return figure

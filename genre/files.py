@@ -1,9 +1,11 @@
 """Whole files or none: every output is written under a temporary name and renamed when it is complete."""
 
+import errno
 import json
+import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +13,35 @@ import pandas as pd
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, *, shared: bool = False) -> Iterator[Path]:
     """Gives a temporary path beside `path`, renamed to it at the end, removed if the block raises.
 
     The temporary name keeps the suffix, and depends on `path` alone: what a killed run left is overwritten
-    by the next one.
+    by the next one. Where several processes may write the same file at once (`shared`), each has its own.
+
+    Raises:
+        OSError: It cannot be written; where the disk is full, `filename` is `path`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.unfinished{path.suffix}")
+    owner = f".{os.getpid()}" if shared else ""
+    temporary = path.with_name(f".{path.stem}{owner}.unfinished{path.suffix}")
     try:
         yield temporary
         temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
+    except BaseException as error:
+        with suppress(OSError):  # the first error counts
+            temporary.unlink(missing_ok=True)
+        full = _full_disk(error)
+        if full:
+            raise OSError(full.errno, full.strerror, str(path)) from error
         raise
+
+
+def _full_disk(error: BaseException | None) -> OSError | None:
+    """Finds the disk's error behind what a library made of it; torch makes a `RuntimeError`."""
+    while error is not None and getattr(error, "errno", None) not in (errno.ENOSPC, errno.EDQUOT):
+        error = error.__context__
+    return error if isinstance(error, OSError) else None
 
 
 def write_csv(table: pd.DataFrame, path: Path) -> None:

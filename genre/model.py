@@ -183,8 +183,13 @@ def load(path: Path) -> tuple[GenreNet, dict[str, Any]]:
     """
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-        network = GenreNet(genres=len(content["genres"]), **content["sizes"])
-        network.load_state_dict(content.pop("weights"))
+        weights = {name: value.contiguous() for name, value in content.pop("weights").items()}
+        with torch.device("meta"):  # takes no memory, whatever sizes the file claims
+            network = GenreNet(genres=len(content["genres"]), **content["sizes"])
+        kinds = {name: value.dtype for name, value in network.state_dict().items()}
+        if any(kinds.get(name) != value.dtype or not value.isfinite().all() for name, value in weights.items()):
+            raise ValueError("a weight is no number, or of another type")
+        network.load_state_dict(weights, assign=True)
         parts = {name: content[name] for name in CONTENT}
     except FileNotFoundError:
         raise ValueError(f"{path} is missing; `dvc repro train` makes it, `dvc pull` fetches it") from None

@@ -4,12 +4,15 @@ import types
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from reprlib import Repr
 from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 Section = TypeVar("Section")
+SHOWN = Repr()  # what YAML's anchors can blow up is shown in short
+SHOWN.maxstring = SHOWN.maxother = 100
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,16 @@ class Rule:
 def between(low: float, high: float) -> Rule:
     """A number in the closed range `low..high`; NaN is outside of every range."""
     return Rule(f"in {low}..{high}", lambda value: low <= value <= high)
+
+
+def multiple_of(base: int) -> Rule:
+    """A whole number that `base` divides: the network halves both sides of a clip, see `model.HALVINGS`."""
+    return Rule(f"a multiple of {base}", lambda value: value % base == 0)
+
+
+def crop_length() -> Rule:
+    """Frames of a random crop: as many as `split.clip_frames` if None, else a multiple of 32."""
+    return Rule("none or a multiple of 32 in 32..8192", lambda value: value is None or value in range(32, 8193, 32))
 
 
 def one_of(*names: str) -> Rule:
@@ -69,7 +82,7 @@ class Split:
     leaks: Annotated[str, one_of("fail", "warn")]
     seed: Seed
     clips_per_track: Annotated[int, between(1, 1000)]
-    clip_frames: Annotated[int, between(32, 8192)]
+    clip_frames: Annotated[int, between(32, 8192), multiple_of(32)]
     clip_spacing: Annotated[str, one_of("even", "contiguous")]
 
     def __post_init__(self) -> None:
@@ -89,10 +102,10 @@ class Split:
 class Spectrogram:
     """Log-mel power spectrogram."""
 
-    sample_rate: Annotated[int, between(4000, 192_000)]
+    sample_rate: Annotated[int, between(8000, 192_000)]  # what tells repeated recordings needs 8000
     n_fft: Annotated[int, between(64, 32_768)]
     hop_length: Annotated[int, between(1, 32_768)]
-    n_mels: Annotated[int, between(16, 1024)]
+    n_mels: Annotated[int, between(32, 1024), multiple_of(32)]
 
     def __post_init__(self) -> None:
         if self.hop_length > self.n_fft:
@@ -142,10 +155,14 @@ class Train:
     l2_penalty: Annotated[float, between(0, 10)]
     label_smoothing: Annotated[float, between(0, 0.9)]
     crops: Annotated[str, one_of("random", "fixed")]
+    crop_frames: Annotated[int | None, crop_length()]
     keep: Annotated[str, one_of("best", "last")]
     seed: Seed
     device: Annotated[str, one_of("auto", "cpu", "cuda", "mps")]
     precision: Annotated[str, one_of("auto", "float32", "bfloat16")]
+
+
+SECTIONS = (Data, Split, Spectrogram, Augment, Model, Train)
 
 
 @dataclass(frozen=True)
@@ -169,6 +186,46 @@ class Settings:
             _apply(sections, override)
         return cls(path, sections)
 
+    def check(self) -> None:
+        """Checks every section, so that a mistake in a late stage's is told before the early ones have worked.
+
+        Raises:
+            ValueError: As `load`; or there is a section that no stage knows.
+        """
+        names = [section.__name__.lower() for section in SECTIONS]
+        unknown = [name for name in self.sections if name not in names]
+        if unknown:
+            raise ValueError(f"{self.path}: {_shown(unknown[0])} is not a section; there are {', '.join(names)}")
+        for section in SECTIONS:
+            self.load(section)
+        clip, train = self.load(Split).clip_frames, self.load(Train)
+        crop = (train.crop_frames or clip) if train.crops == "random" else clip
+        if crop > clip:
+            raise ValueError(
+                f"train.crop_frames must be at most split.clip_frames ({clip}), got {crop}; null takes whole clips"
+            )
+        if self.load(Model).network == "reference" and crop != clip:
+            raise ValueError(
+                f"train.crop_frames must be null for model.network reference, which fits one length only, got {crop}"
+            )
+
+    def check_lengths(self, seconds: Mapping[str, float]) -> None:
+        """Checks that a clip fits into every track; `seconds` is the length of each.
+
+        Raises:
+            ValueError: It does not; the message names the shortest track and what to change.
+        """
+        split, spectrogram = self.load(Split), self.load(Spectrogram)
+        frames = split.clip_frames - 2  # the last frame is centred on the end, and resampling may round
+        needed = frames * spectrogram.hop_length / spectrogram.sample_rate
+        track = min(seconds, key=lambda track: seconds[track])
+        if seconds[track] < needed:
+            raise ValueError(
+                f"every track must be at least a clip long (split.clip_frames {split.clip_frames}: {needed:.2f} s), "
+                f"{track!r} has {seconds[track]:.2f} s; raise data.min_seconds, so that it is excluded, or lower "
+                "split.clip_frames"
+            )
+
     def load(self, section: type[Section]) -> Section:
         """Gives the section named as the dataclass `section`, in lower case, with every value checked.
 
@@ -178,15 +235,24 @@ class Settings:
         name = section.__name__.lower()
         values = self.sections.get(name)
         if not isinstance(values, dict):
-            raise ValueError(f"{self.path} must have a section {name}, got {values!r}")
-        hints = get_type_hints(section, include_extras=True)
-        unknown = sorted(set(map(str, values)) - set(hints))
-        if unknown:
-            raise ValueError(f"{name}.{unknown[0]} is not a parameter; {name} has {', '.join(hints)}")
-        missing = [key for key in hints if key not in values]
-        if missing:
-            raise ValueError(f"{name}.{missing[0]} is missing in {self.path}")
-        return section(**{key: checked(f"{name}.{key}", value, hints[key]) for key, value in values.items()})
+            raise ValueError(f"{self.path} must have a section {name}, got {_shown(values)}")
+        return build(section, values, f"{self.path}")
+
+
+def build(section: type[Section], values: Mapping[str, Any], where: str) -> Section:
+    """Makes the dataclass `section` from `values`, each of them checked; `where` they stand is told in errors.
+
+    Raises:
+        ValueError: A value is missing, unknown, of the wrong type or out of range.
+    """
+    name, hints = section.__name__.lower(), get_type_hints(section, include_extras=True)
+    unknown = sorted(set(map(str, values)) - set(hints))
+    if unknown:
+        raise ValueError(f"{name}.{unknown[0][:100]} is not a parameter; {name} has {', '.join(hints)}")
+    missing = [key for key in hints if key not in values]
+    if missing:
+        raise ValueError(f"{name}.{missing[0]} is missing in {where}")
+    return section(**{key: checked(f"{name}.{key}", value, hints[key]) for key, value in values.items()})
 
 
 def flat(*sections: Any) -> dict[str, Any]:
@@ -206,15 +272,22 @@ def checked(name: str, value: Any, hint: Any) -> Any:
     """
     kind, *rules = get_args(hint) if get_origin(hint) is Annotated else (hint,)
     kinds = get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
-    if float in kinds and type(value) is int:
+    if float in kinds and type(value) is int and abs(value) < 1e300:
         value = float(value)
     if type(value) not in kinds:
         names = " or ".join("none" if kind is type(None) else kind.__name__ for kind in kinds)
-        raise ValueError(f"{name} must be of type {names}, got {value!r} ({type(value).__name__})")
+        raise ValueError(f"{name} must be of type {names}, got {_shown(value)} ({type(value).__name__})")
     for rule in rules:
         if not rule.holds(value):
-            raise ValueError(f"{name} must be {rule.text}, got {value!r}")
+            raise ValueError(f"{name} must be {rule.text}, got {_shown(value)}")
     return value
+
+
+def _shown(value: Any) -> str:
+    try:
+        return SHOWN.repr(value)
+    except ValueError:  # a whole number of thousands of digits
+        return "a number too long to show"
 
 
 def _text(path: Path) -> str:

@@ -1,15 +1,18 @@
 """What a trained model hears in a recording, with the features it was trained on."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import get_type_hints
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from genre import audio, model
+from genre import audio, model, params
 from genre.spectrograms import clip_starts
 from genre.training import Hardware, predict
+
+CUTTING = ("clips_per_track", "clip_frames", "clip_spacing")
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,13 @@ class Listener:
 
     def __init__(self, model_pt: Path) -> None:
         self.network, content = model.load(model_pt)
-        self.genres, self.cutting, self.spectrogram = content["genres"], content["cutting"], content["spectrogram"]
+        try:
+            self.spectrogram = asdict(params.build(params.Spectrogram, content["spectrogram"], f"{model_pt}"))
+            rules = get_type_hints(params.Split, include_extras=True)
+            self.cutting = {name: params.checked(name, content["cutting"][name], rules[name]) for name in CUTTING}
+            self.genres = [params.checked("genres", genre, str) for genre in content["genres"]]
+        except (ValueError, TypeError, LookupError, AttributeError) as error:  # made by hand, whatever for
+            raise ValueError(f"{model_pt} must be a model file of this project: {str(error)[:200]}") from error
 
     def hear(self, path: Path) -> Prediction:
         """Predicts from a file: it is cut into as many clips as in training.

@@ -1,5 +1,6 @@
 """The track table: one row a usable recording, and beside it the list of what is not usable and why."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -15,12 +16,13 @@ RESERVED_GENRES = ("track", "clip", "subset", "actual", "predicted")
 
 
 def names(recordings: Sequence[str]) -> list[str]:
-    """Names tracks by their files `<genre>/<stem>.<suffix>`: `<genre>/<stem>`, with the suffix where two are alike.
+    """Names tracks by their files `<genre>/<stem>.<suffix>`: `<genre>/<stem>`, and the suffix where two are alike.
 
     GTZAN's `blues/blues.00012.wav` becomes `blues/blues.00012`.
     """
     stems = [str(Path(file).with_suffix("")) for file in recordings]
-    return [file if stems.count(stem) > 1 else stem for file, stem in zip(recordings, stems, strict=True)]
+    counts = Counter([*stems, *recordings])  # `a.wav` is the stem of `a.wav.flac` and a file's name too
+    return [file if counts[stem] > 1 else stem for file, stem in zip(recordings, stems, strict=True)]
 
 
 def check_genre(genre: str) -> str | None:

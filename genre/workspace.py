@@ -11,4 +11,4 @@ def repository() -> Path:
 
 def resolve(path: str) -> Path:
     """Gives the place that a path in params.yaml means: relative to the real repository, `~` is the home folder."""
-    return repository() / Path(path).expanduser()
+    return repository() / os.path.expanduser(path)  # noqa: PTH111  Path's raises where a user is unknown

@@ -1,7 +1,9 @@
 """Stage download: fetches or makes the recordings, decodes each once, and lists those that can be used."""
 
+import io
 import shutil
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -55,9 +57,12 @@ def _obtain(data: Data, incoming: Path) -> Path:
 
 def _synthesise(data: Data, folder: Path) -> None:
     jobs = [(genre, number, data.seed, folder) for genre in synthesis.GENRES for number in range(data.tracks_per_genre)]
-    with ProcessPoolExecutor(mp_context=get_context("spawn")) as processes:
-        for _ in tqdm(processes.map(_write_track, jobs), "composing", len(jobs), unit="track", disable=None):
-            pass
+    try:
+        with ProcessPoolExecutor(mp_context=get_context("spawn")) as processes:
+            for _ in tqdm(processes.map(_write_track, jobs), "composing", len(jobs), unit="track", disable=None):
+                pass
+    except BrokenProcessPool as error:  # the system ends processes where memory is short
+        raise ValueError("a process that composes was ended from outside; if memory is short, close others") from error
 
 
 def _write_track(job: tuple[str, int, int, Path]) -> None:
@@ -65,7 +70,9 @@ def _write_track(job: tuple[str, int, int, Path]) -> None:
     waveform = synthesis.track_waveform(genre, number, seed=seed)
     path = folder / genre / f"{genre}.{number:05d}.wav"
     path.parent.mkdir(parents=True, exist_ok=True)
-    soundfile.write(path, np.round(waveform * 32767).astype(np.int16), 22050, subtype="PCM_16")
+    encoded = io.BytesIO()  # libsndfile does not tell a full disk from other errors
+    soundfile.write(encoded, np.round(waveform * 32767).astype(np.int16), 22050, format="WAV", subtype="PCM_16")
+    path.write_bytes(encoded.getbuffer())
 
 
 def _take(findings: list[corpus.Finding], source: Path, folder: Path, *, move: bool) -> None:
@@ -85,6 +92,11 @@ def _report(findings: list[corpus.Finding], tracks_csv: Path, excluded_csv: Path
     files.write_csv(usable, tracks_csv)
     print(f"{len(usable)} tracks of {usable['genre'].nunique()} genres; {len(excluded)} files excluded: {excluded_csv}")
     tracks.read(tracks_csv)
+    if usable["genre"].nunique() < 2:
+        raise ValueError(
+            f"{tracks_csv} must hold at least 2 genres, got {usable['genre'].iloc[0]!r} alone; {excluded_csv} tells "
+            "what could not be used"
+        )
 
 
 if __name__ == "__main__":

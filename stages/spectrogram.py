@@ -20,6 +20,7 @@ def main(settings: Settings, audio_folder: Path, tracks_csv: Path, values: Path,
     """Writes the packed spectrograms, their index, and the pairs of tracks that hold the same recording."""
     section = settings.load(Spectrogram)
     table = tracks.read(tracks_csv)
+    settings.check_lengths(dict(zip(table["track"], table["seconds"], strict=True)))
     fingerprints: dict[str, np.ndarray] = {}
 
     def compute(file: str) -> tuple[np.ndarray, np.ndarray]:

@@ -11,6 +11,8 @@ from genre import command, files, fingerprint, model, spectrograms, tracking, tr
 from genre.clips import TrainingClips
 from genre.params import Augment, Data, Model, Settings, Spectrogram, Split, Train, flat
 
+OF_CLIPS_AND_HARDWARE = ("crops", "crop_frames", "device", "precision")
+
 
 def main(settings: Settings, values: Path, index: Path, split_csv: Path, model_pt: Path, history_csv: Path) -> None:
     """Writes the model and the history of its training; the checkpoint lies in the real repository's root."""
@@ -32,9 +34,10 @@ def main(settings: Settings, values: Path, index: Path, split_csv: Path, model_p
     learners = table[table["subset"] == "train"]
     clips = TrainingClips(
         store, list(learners["track"]), [genres.index(genre) for genre in learners["genre"]],
-        **cutting, crops=train.crops, augmentation=asdict(augment), seed=train.seed,
+        **cutting | {"clip_frames": _crop_frames(train, split)},
+        crops=train.crops, augmentation=asdict(augment), seed=train.seed,
     )  # fmt: skip
-    choices = {name: value for name, value in asdict(train).items() if name not in ("crops", "device", "precision")}
+    choices = {name: value for name, value in asdict(train).items() if name not in OF_CLIPS_AND_HARDWARE}
     print(f"{len(learners)} tracks, {len(clips)} clips an epoch, on {hardware.device} in {hardware.precision}")
     digests = {f"genre.data.{path.name}": fingerprint.of_file(path) for path in (values, index, split_csv)}
     with tracking.training_run(identity, flat(data) | parameters, digests) as run:
@@ -49,6 +52,11 @@ def main(settings: Settings, values: Path, index: Path, split_csv: Path, model_p
         model.save(model_pt, network, sizes=sizes, genres=genres, cutting=cutting, spectrogram=asdict(spectrogram))
         run.finish(model_pt, best_epoch=progress.best_epoch)
     training.forget(checkpoint)
+
+
+def _crop_frames(train: Train, split: Split) -> int:
+    """Gives the length of what the network learns from."""
+    return (train.crop_frames or split.clip_frames) if train.crops == "random" else split.clip_frames
 
 
 def _validation(

@@ -96,3 +96,21 @@ def test_an_override_of_another_form_is_refused(override):
 
 def test_flat_names_each_value_by_section_and_key():
     assert flat(read().load(Model))["model.dropout"] == 0.3
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["train.crop_frames=160"], r"train.crop_frames must be at most split.clip_frames \(128\), got 160"),
+        (["train.crop_frames=40"], "train.crop_frames must be none or a multiple of 32 in 32..8192, got 40"),
+        (["model.network=reference"], "train.crop_frames must be null for model.network reference, .* got 64"),
+    ],
+)
+def test_a_crop_that_does_not_fit_is_refused_before_any_stage_works(overrides, message):
+    with pytest.raises(ValueError, match=message):
+        Settings.read(PARAMS, overrides).check()
+
+
+@pytest.mark.parametrize("overrides", [["train.crop_frames=null"], ["train.crops=fixed"]])
+def test_the_reference_network_learns_from_whole_clips(overrides):
+    Settings.read(PARAMS, ["model.network=reference", *overrides]).check()

@@ -19,7 +19,7 @@ from tests.conftest import RATE, tone
 ROOT = Path(__file__).parents[2]
 FAST = [
     "data.source=local", "train.epochs=2", "model.base_channels=2", "split.clip_frames=32", "train.device=cpu",
-    "split.valid=0.33", "split.test=0.33", "spectrogram.n_mels=32", "train.batch_size=4",
+    "train.crop_frames=null", "split.valid=0.33", "split.test=0.33", "spectrogram.n_mels=32", "train.batch_size=4",
 ]  # fmt: skip
 
 
