@@ -28,7 +28,11 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument("--model", type=Path, default=Path("models/model.pt"), help="default: models/model.pt")
     predict.add_argument("--json", action="store_true", help="one JSON object a line, all probabilities")
     predict.set_defaults(run=_predict)
-    sync = commands.add_parser("sync", help="bring the workspace's model, metrics and figures to MLflow")
+    sync = commands.add_parser("sync", help="bring what DVC knows to MLflow: cached, pulled and offline runs too")
+    sync.add_argument("revisions", nargs="*", metavar="REV",
+                      help="experiments, branches, commits, ranges; default: workspace and experiments")  # fmt: skip
+    sync.add_argument("--all-experiments", action="store_true", help="all experiments beside the REVs")
+    sync.add_argument("--dry-run", action="store_true", help="only say what would be done")
     sync.set_defaults(run=_sync)
     compare = commands.add_parser("compare", help="whether two runs differ by more than luck, paired by track")
     for name in ("rev_a", "rev_b"):
@@ -58,16 +62,10 @@ def _predict(arguments: argparse.Namespace) -> int:
 
 
 def _sync(arguments: argparse.Namespace) -> int:
-    """Records what the workspace holds in the run of its model; what is there already is not recorded again."""
-    from genre import tracking  # noqa: PLC0415  as above
+    """Brings results to MLflow; what is there already is not recorded again."""
+    from genre import sync  # noqa: PLC0415  as above
 
-    del arguments
-    model_pt = Path("models/model.pt")
-    if not model_pt.is_file():
-        raise ValueError(f"{model_pt} is missing; `dvc repro train` makes it, `dvc pull` fetches it")
-    tables = sorted(path for path in Path("metrics").glob("*.*") if path.suffix in (".json", ".csv"))
-    figures = sorted(Path("metrics/figures").glob("*.png"))
-    tracking.record(model_pt, {"metrics": tables, "model": [model_pt], "figures": figures})
+    sync.sync(arguments.revisions, all_experiments=arguments.all_experiments, dry_run=arguments.dry_run)
     return 0
 
 

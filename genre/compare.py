@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
-from genre import metrics, splits
+from genre import metrics, revisions, splits
 
 PREDICTIONS = "metrics/predictions.csv"
 DRAWS = 10_000
@@ -154,13 +154,12 @@ def read(name: str) -> pd.DataFrame:
 
 
 def _of_revision(name: str) -> str:
-    import dvc.api  # noqa: PLC0415  takes a second, which reading a file need not wait for
-    from dvc.exceptions import DvcException  # noqa: PLC0415
-    from scmrepo.exceptions import SCMError  # noqa: PLC0415
-
     try:
-        return str(dvc.api.read(PREDICTIONS, rev=name, encoding="utf-8"))
-    except (DvcException, SCMError, FileNotFoundError) as error:
+        found = revisions.resolve([name])
+        if len(found) != 1:
+            raise ValueError(f"it names {len(found)} commits")
+        return found[0].read(PREDICTIONS).decode()
+    except ValueError as error:
         raise ValueError(
             f"{name!r} must be a git revision or a DVC experiment that has {PREDICTIONS}, a CSV file, or `workspace`: "
             f"{error}"

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
-from genre import baselines, command, files, metrics, model, spectrograms, splits, tracking, training
+from genre import baselines, command, files, metrics, model, recording, spectrograms, splits, training
 from genre.params import Settings, Train
 
 TABLES = ("predictions.csv", "tracks.csv")
@@ -44,7 +44,7 @@ def main(
     files.write_json(scores | {"leaks": len(files.read_csv(leaks_csv, ["track_a"]))}, folder / "metrics.json")
     for subset in subsets:
         print(_sentence(subset, scores[subset]))
-    tracking.record(model_pt, {"metrics": [folder / name for name in (*SUMMARIES, *TABLES)], "model": [model_pt]})
+    recording.record(model_pt, {"metrics": [folder / name for name in (*SUMMARIES, *TABLES)]}, register=True)
 
 
 def _table(table: pd.DataFrame, genres: list[str], probabilities: npt.NDArray[np.float64]) -> pd.DataFrame:

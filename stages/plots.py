@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
-from genre import audio, command, figures, files, metrics, spectrograms, splits, tracking
+from genre import audio, command, figures, files, metrics, recording, spectrograms, splits
 from genre.augment import augment
 from genre.params import Augment, Settings, Spectrogram, Split
 
@@ -44,7 +44,7 @@ def main(
         for name, figure in drawn.items():
             figures.save(figure, unfinished / f"{name}.png")
     print(f"{len(drawn)} figures in {folder}")
-    tracking.record(model_pt, {"figures": sorted(folder.glob("*.png"))})
+    recording.record(model_pt, {"figures": sorted(folder.glob("*.png")), "metrics": [results / "history.csv"]})
 
 
 def _scores(results: Path) -> dict[str, Any]:

@@ -166,17 +166,18 @@ def test_revisions_and_the_workspace_are_read_and_an_unknown_one_is_named(tmp_pa
     identity = ["-c", "user.name=n", "-c", "user.email=e@example.org"]
     for words in (["init", "-q"], [*identity, "commit", "-q", "--allow-empty", "-m", "empty"]):
         subprocess.run(["git", *words], check=True)
-    subprocess.run(["dvc", "init", "-q"], check=True)
     for verdicts in ("abab", "abac"):
         (tmp_path / "metrics").mkdir(exist_ok=True)
         table(verdicts).to_csv("metrics/predictions.csv", index=False)
         subprocess.run(["git", "add", "-A"], check=True)
         subprocess.run(["git", *identity, "commit", "-q", "-m", verdicts], check=True)
-    subprocess.run(["git", "update-ref", "refs/exps/ab/cdef/gentle-owl", "HEAD"], check=True)
+    subprocess.run(["git", "update-ref", f"refs/exps/ab/{'c' * 38}/gentle-owl", "HEAD"], check=True)
     for first, second in (("HEAD~1", "HEAD"), ("HEAD~1", "workspace"), ("HEAD~1", "gentle-owl")):
         tables = comparing.read(first), comparing.read(second)
         assert compare(*tables, names=(first, second)).right == (4, 3)
     with pytest.raises(ValueError, match="'nothing' must be a git revision or a DVC experiment that has metrics"):
         comparing.read("nothing")
-    with pytest.raises(ValueError, match=r"'HEAD~2' must be a git revision .* does not exist"):
+    with pytest.raises(ValueError, match=r"'HEAD~2' must be a git revision .* git show failed"):
         comparing.read("HEAD~2")
+    with pytest.raises(ValueError, match="it names 2 commits"):
+        comparing.read("HEAD~2..HEAD")

@@ -3,7 +3,7 @@ import shutil
 
 import pytest
 
-from genre import tracking
+from genre import recording, runs, tracking
 
 ROWS = [
     {"epoch": n, "train_loss": 2.0 / n, "valid_loss": 2.5 / n, "train_accuracy": 0.1 * n, "valid_accuracy": 0.1 * n}
@@ -20,7 +20,7 @@ def empty_store(tmp_path_factory):
     folder = tmp_path_factory.mktemp("store")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DVC_ROOT", str(folder))
-        tracking.Store()
+        runs.Store()
     return folder / "mlflow.db"
 
 
@@ -38,17 +38,21 @@ def train(root, inputs="abc", rows=ROWS, model="model.pt"):
         run.finish(root / model, best_epoch=2)
 
 
-def runs():
-    store = tracking.Store()
+def stored():
+    store = runs.Store()
     return store, store.client.search_runs([store.experiment])
 
 
 def test_a_training_is_one_finished_run_with_params_curves_and_tags(root):
     train(root)
-    store, (run,) = runs()
+    store, (run,) = stored()
     assert run.info.status == "FINISHED"
     assert run.data.params == {name: str(value) for name, value in PARAMETERS.items()}
-    assert [m.value for m in store.client.get_metric_history(run.info.run_id, "valid/loss")] == [2.5, 1.25, 2.5 / 3]
+    assert [m.value for m in store.client.get_metric_history(run.info.run_id, "epoch/valid_loss")] == [
+        2.5,
+        1.25,
+        2.5 / 3,
+    ]
     assert run.data.tags["genre.inputs"] == "abc"
     assert run.data.tags["genre.best_epoch"] == "2"
 
@@ -56,14 +60,14 @@ def test_a_training_is_one_finished_run_with_params_curves_and_tags(root):
 def test_training_the_same_again_adds_nothing(root):
     train(root)
     train(root)
-    store, (run,) = runs()
-    assert len(store.client.get_metric_history(run.info.run_id, "train/loss")) == 3
+    store, (run,) = stored()
+    assert len(store.client.get_metric_history(run.info.run_id, "epoch/train_loss")) == 3
 
 
 def test_other_inputs_that_give_the_same_model_are_the_same_run(root):
     train(root)
     train(root, inputs="refactored")
-    assert len(runs()[1]) == 1
+    assert len(stored()[1]) == 1
 
 
 def test_a_training_that_goes_on_completes_its_run(root):
@@ -74,19 +78,19 @@ def test_a_training_that_goes_on_completes_its_run(root):
 
     with pytest.raises(KeyboardInterrupt):
         interrupted()
-    assert runs()[1][0].info.status == "KILLED"
+    assert stored()[1][0].info.status == "KILLED"
     train(root)
-    store, (run,) = runs()
+    store, (run,) = stored()
     assert run.info.status == "FINISHED"
-    assert [m.step for m in store.client.get_metric_history(run.info.run_id, "train/loss")] == [1, 2, 3]
+    assert [m.step for m in store.client.get_metric_history(run.info.run_id, "epoch/train_loss")] == [1, 2, 3]
 
 
 def test_a_run_whose_process_is_gone_ends_as_failed(root):
-    store = tracking.Store()
-    tags = tracking.process_tags() | {"genre.process": "99999999"}
-    store.create({"genre.inputs": "dead", **tags})
+    store = runs.Store()
+    tags = runs.process_tags() | {"genre.process": "99999999@1"}
+    store.create("dead", {"genre.inputs": "dead", **tags})
     train(root)
-    assert sorted(run.info.status for run in runs()[1]) == ["FAILED", "FINISHED"]
+    assert sorted(run.info.status for run in stored()[1]) == ["FAILED", "FINISHED"]
 
 
 def test_metrics_and_files_complete_the_run_once(root, monkeypatch):
@@ -97,27 +101,27 @@ def test_metrics_and_files_complete_the_run_once(root, monkeypatch):
         json.dumps({"linear": {"test": {"clip_accuracy": 0.5, "track_accuracy": 0.6}}})
     )
     parts = {"metrics": [root / "metrics.json", root / "baselines.json"]}
-    tracking.record(root / "model.pt", parts)
-    store, (run,) = runs()
+    recording.record(root / "model.pt", parts)
+    store, (run,) = stored()
     assert run.data.metrics["test/track_accuracy"] == 0.9
     assert run.data.metrics["leaks"] == 0
     assert run.data.metrics["baseline_linear/test_track_accuracy"] == 0.6
     names = {item.path for item in store.client.list_artifacts(run.info.run_id, "metrics")}
     assert names == {"metrics/metrics.json", "metrics/baselines.json"}
-    monkeypatch.setattr(tracking.Store, "log_files", lambda *args: pytest.fail("logged twice"))
-    tracking.record(root / "model.pt", parts)
+    monkeypatch.setattr(runs.Store, "log_metrics", lambda *args: pytest.fail("logged twice"))
+    recording.record(root / "model.pt", parts)
 
 
 def test_a_model_that_mlflow_has_not_seen_gets_a_run(root):
     (root / "a.csv").write_text("a\n")
-    tracking.record(root / "model.pt", {"metrics": [root / "a.csv"]})
-    assert runs()[1][0].info.status == "FINISHED"
+    recording.record(root / "model.pt", {"metrics": [root / "a.csv"]})
+    assert stored()[1][0].info.status == "FINISHED"
 
 
 def test_a_run_is_named_as_dvcs_experiment(root, monkeypatch):
     monkeypatch.setenv("DVC_EXP_NAME", "bold-lark")
     train(root)
-    (run,) = runs()[1]
+    (run,) = stored()[1]
     assert run.info.run_name == "bold-lark"
     assert run.data.tags["dvc.exp.name"] == "bold-lark"
 

@@ -1,0 +1,94 @@
+"""What git and DVC keep of results: experiments and commits, their files, and models in DVC's cache."""
+
+import re
+import subprocess
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from genre import lock, workspace
+
+EXPERIMENT_REF = re.compile(r"refs/exps/([0-9a-f]{2})/([0-9a-f]{38})/(.+)")  # the baseline's commit, the name
+
+
+@dataclass(frozen=True)
+class Revision:
+    """A commit; `experiment` and `baseline` are empty unless it is one of DVC's experiments."""
+
+    commit: str
+    experiment: str = ""
+    baseline: str = ""
+
+    @property
+    def name(self) -> str:
+        """How it is called."""
+        return self.experiment or f"commit-{self.commit[:7]}"
+
+    def files(self) -> dict[str, str]:
+        """Lists dvc.lock and what is in metrics/: path -> digest of its content."""
+        lines = _git("ls-tree", "-r", self.commit, "--", "dvc.lock", "metrics").splitlines()
+        return {path: entry.split()[2] for entry, _, path in (line.partition("\t") for line in lines)}
+
+    def read(self, path: str) -> bytes:
+        """Gives the content of a file."""
+        return _run("show", f"{self.commit}:./{path}").stdout
+
+
+def experiments() -> list[Revision]:
+    """Lists DVC's experiments, those of all baselines, by name."""
+    found = []
+    for line in _git("for-each-ref", "refs/exps", "--format=%(objectname) %(refname)").splitlines():
+        commit, _, ref = line.partition(" ")
+        if match := EXPERIMENT_REF.fullmatch(ref):
+            found.append(Revision(commit, match[3], match[1] + match[2]))
+    return sorted(found, key=lambda revision: revision.name)
+
+
+def resolve(names: Sequence[str]) -> list[Revision]:
+    """Finds experiments by name, and commits by what git knows them by: branch, tag, hash, range.
+
+    Raises:
+        ValueError: A name is of neither.
+    """
+    by_name = {revision.experiment: revision for revision in experiments()}
+    by_commit = {revision.commit: revision for revision in by_name.values()}
+    found: dict[str, Revision] = {}
+    for name in names:
+        if name in by_name:
+            commits = [by_name[name].commit]
+        else:
+            result = _run("rev-list", "--no-walk", "--end-of-options", name, "--", check=False)
+            commits = result.stdout.decode().split()
+            if result.returncode:
+                raise ValueError(f"{name!r} must name an experiment, branch, tag or commit; `dvc exp list` lists some")
+        found |= {commit: by_commit.get(commit, Revision(commit)) for commit in commits}
+    return list(found.values())
+
+
+def model_file(model: str, commit: str) -> Path | None:
+    """Gives the model with this MD5 from DVC's cache, fetched from the default remote if it must be; or None.
+
+    The file belongs to the cache: it is to be read only.
+    """
+    from dvc.exceptions import DvcException  # noqa: PLC0415  takes a second, and most calls of sync need no model
+    from dvc.repo import Repo  # noqa: PLC0415
+
+    with Repo(str(workspace.repository())) as repo:
+        path = Path(repo.cache.local.oid_to_path(model))
+        if not path.is_file() and repo.config["core"].get("remote"):
+            with suppress(DvcException, OSError):
+                repo.fetch(targets=[lock.MODEL], revs=[commit], workspace=False)
+        return path if path.is_file() else None
+
+
+def _git(*arguments: str) -> str:
+    return _run(*arguments).stdout.decode(errors="surrogateescape")
+
+
+def _run(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[bytes]:
+    command = ["git", "-c", "core.quotePath=false", "-C", str(workspace.repository()), *arguments]
+    result = subprocess.run(command, capture_output=True, check=False)  # noqa: S603  no shell
+    if check and result.returncode:
+        raise ValueError(f"git {arguments[0]} failed: {result.stderr.decode(errors='replace').strip()}")
+    return result

@@ -1,0 +1,149 @@
+"""`genre sync`: MLflow gets what DVC knows and it does not: runs cached, pulled, or made while it was away."""
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from tqdm import tqdm
+
+from genre import fingerprint, lock, recording, revisions, workspace
+from genre.recording import HISTORY, Result
+from genre.revisions import Revision
+from genre.runs import Store, address
+
+# Which stage made what is in metrics/; the rest is of `train`.
+TABLES = ("metrics.json", "per_genre.json", "baselines.json", "predictions.csv", "tracks.csv")
+DONE = "genre.revision."  # begins a tag of a run that has all that a commit holds
+
+
+def sync(names: Sequence[str], *, all_experiments: bool, dry_run: bool) -> None:
+    """Brings the workspace and all experiments to MLflow; or the revisions named, and all experiments if asked for.
+
+    Raises:
+        ValueError: A revision is unknown; the repository has no git; MLflow cannot be reached.
+    """
+    known = revisions.experiments()
+    wanted = revisions.resolve(names) if names else []
+    wanted += [revision for revision in known if (all_experiments or not names) and revision not in wanted]
+    store = _store(dry_run=dry_run)
+    runs = list(store.all_runs()) if store else []
+    done = {name.removeprefix(DONE) for run in runs for name in run.data.tags if name.startswith(DONE)}
+    if store and not dry_run:
+        store.end_abandoned()
+    counts = {"new": 0, "completed": 0, "complete": 0}
+    if not names:
+        counts[_sync_workspace(store, dry_run=dry_run)] += 1
+    for revision in tqdm(wanted, desc="sync", unit="revision", disable=None):
+        state = "complete" if revision.commit[:12] in done else _sync_revision(store, revision, known, dry_run=dry_run)
+        counts[state] += 1
+    would = "would be " if dry_run else ""
+    tqdm.write(
+        f"{address()}: {counts['new']} runs {would}added, {counts['completed']} {would}completed, "
+        f"{counts['complete']} complete"
+    )
+
+
+def _store(*, dry_run: bool) -> Store | None:
+    """Connects to MLflow; a dry run does not make a database where there is none."""
+    path = Path(address().removeprefix("sqlite:///"))
+    if dry_run and address().startswith("sqlite:") and not path.exists():
+        return None
+    try:
+        return Store()
+    except Exception as error:  # mlflow, sqlalchemy and requests have dozens
+        raise ValueError(f"MLflow at {address()} cannot be reached: {' '.join(str(error).split())[:200]}") from error
+
+
+def _sync_workspace(store: Store | None, *, dry_run: bool) -> str:
+    root = workspace.repository()
+    path = root / "dvc.lock"
+    trained = lock.read(path.read_text(encoding="utf-8")) if path.is_file() else None
+    if trained is None:
+        return "complete"
+    model_pt: Path | None = root / lock.MODEL
+    if model_pt is None or not model_pt.is_file() or fingerprint.of_file(model_pt) != trained.model:
+        model_pt = revisions.model_file(trained.model, "HEAD")
+    paths = [*(root / "metrics").glob("*.*"), *(root / "metrics/figures").glob("*.png")]
+    files = _wanted({str(path.relative_to(root)): path for path in paths if path.is_file()}, trained)
+    result = _result(trained, f"workspace-{trained.model[:8]}", {}, files, model_pt)
+    return _bring(store, "workspace", result, dry_run=dry_run, replace=True)
+
+
+def _sync_revision(store: Store | None, revision: Revision, known: Sequence[Revision], *, dry_run: bool) -> str:
+    listed = revision.files()
+    trained = lock.read(revision.read("dvc.lock").decode()) if "dvc.lock" in listed else None
+    if trained is None:
+        return "complete"
+    run = recording.find(store, trained.model) if store else None
+    registered = run is not None and "genre.registered" in run.data.tags
+    model_pt = None if registered else revisions.model_file(trained.model, revision.commit)
+    with tempfile.TemporaryDirectory() as folder:
+        files = _wanted({path: Path(folder) / path for path in listed if path != "dvc.lock"}, trained)
+        for path in () if dry_run else files.values():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(revision.read(path.relative_to(folder).as_posix()))
+        result = _result(trained, revision.name, _tags(revision), files, model_pt)
+        state = _bring(store, revision.name, result, dry_run=dry_run, replace=False)
+    if store and not dry_run:
+        _finish(store, revision, trained.model, known, has_model=registered or model_pt is not None)
+    return state
+
+
+def _wanted(paths: dict[str, Path], trained: lock.Trained) -> dict[str, Path]:
+    """Chooses what belongs to the model: path in the repository -> file, to name in the run -> file."""
+
+    def belongs(path: str) -> bool:
+        if path == HISTORY:
+            return True
+        if path.startswith("metrics/figures/"):
+            return "plots" in trained.later
+        return Path(path).name in TABLES and "evaluate" in trained.later
+
+    kept = {path: file for path, file in paths.items() if belongs(path)}
+    return {path.removeprefix("metrics/") if "/figures/" in path else path: kept[path] for path in sorted(kept)}
+
+
+def _result(
+    trained: lock.Trained, name: str, tags: dict[str, str], files: dict[str, Path], model_pt: Path | None
+) -> Result:
+    return Result(trained.model, name, tags, trained.parameters, trained.data, files, model_pt)
+
+
+def _tags(revision: Revision) -> dict[str, str]:
+    if not revision.experiment:
+        return {"mlflow.source.git.commit": revision.commit}
+    return {
+        "dvc.exp.name": revision.experiment,
+        "dvc.exp.baseline": revision.baseline,
+        "dvc.exp.commit": revision.commit,
+        "mlflow.source.git.commit": revision.baseline,
+    }
+
+
+def _bring(store: Store | None, name: str, result: Result, *, dry_run: bool, replace: bool) -> str:
+    """Completes the run of a result, says so in a line, and tells how it was: new, completed, or complete."""
+    run = recording.find(store, result.model) if store else None
+    missing = recording.lacking(run, result, replace=replace and not dry_run)
+    if not missing:
+        return "complete"
+    tqdm.write(f"{name}: {'would add' if dry_run else 'adds'} {_listed(missing)}")
+    if store and not dry_run:
+        recording.complete(store, result, replace=replace)
+    return "new" if run is None else "completed"
+
+
+def _listed(missing: Sequence[str]) -> str:
+    return ", ".join(missing[:4]) + (f" and {len(missing) - 4} more" if len(missing) > 4 else "")
+
+
+def _finish(store: Store, revision: Revision, model: str, known: Sequence[Revision], *, has_model: bool) -> None:
+    """Notes that a run has all of a commit; a run named after an experiment that is gone takes the name of this one."""
+    run = store.find("model", model)
+    names = {other.experiment for other in known}
+    if revision.experiment and run.data.tags.get("dvc.exp.name") not in names:
+        store.tag(run, _tags(revision))
+        store.client.update_run(run.info.run_id, name=revision.experiment)
+    if has_model:
+        store.tag(run, {DONE + revision.commit[:12]: "complete"})
+    else:
+        tqdm.write(f"{revision.name}: model {model[:8]} is neither in DVC's cache nor on its remote; left out")
