@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sklearn_metrics
 
@@ -59,6 +59,7 @@ def test_calibration_error_of_a_table_worked_by_hand():
 
 
 @given(labels)
+@settings(max_examples=30)
 def test_precision_recall_f1_and_support_of_genres_agree_with_scikit_learn(pairs):
     rows = [(f"t{n}", 0, "test", actual, predicted, 0.1, 0.2, 0.3) for n, (actual, predicted) in enumerate(pairs)]
     table = predictions(rows, genres=("a", "b", "c"))
