@@ -72,7 +72,7 @@ def test_a_study_runs_on_a_small_corpus_and_a_second_time_nothing_runs(tmp_path,
     params["split"] |= {"valid": 0.33, "test": 0.33, "clip_frames": 32}
     params["spectrogram"] |= {"n_mels": 32}
     params["model"] |= {"base_channels": 2}
-    params["train"] |= {"epochs": 1, "device": "cpu"}
+    params["train"] |= {"epochs": 1, "crop_frames": None, "device": "cpu"}
     yaml.dump(params, house / "params.yaml")
     small = " --set spectrogram.n_mels=32 --set split.clip_frames=32 --set model.base_channels=2"
     choices["recipes"][1]["set"] += small
