@@ -140,16 +140,17 @@ def read(name: str) -> pd.DataFrame:
     """
     path = Path(PREDICTIONS if name == "workspace" else name)
     text = path.read_text(encoding="utf-8") if name == "workspace" or path.is_file() else _of_revision(name)
+    where = str(path) if path.is_file() else f"{PREDICTIONS} of {name}"
     try:
         table = pd.read_csv(io.StringIO(text), keep_default_na=False, dtype={"track": str})
     except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise ValueError(f"{name}: {PREDICTIONS} must be a CSV table: {error}") from error
+        raise ValueError(f"{where} must be a CSV table: {error}") from error
     missing = [column for column in ("track", "subset", "actual", "predicted") if column not in table.columns]
     if missing:
-        raise ValueError(f"{name}: {PREDICTIONS} must have a column {missing[0]}; is it a table of predictions?")
+        raise ValueError(f"{where} must have a column {missing[0]}; is it a table of predictions?")
     wrong = [genre for genre in metrics.genres_of(table) if not pd.api.types.is_numeric_dtype(table[genre])]
     if wrong or not metrics.genres_of(table):
-        raise ValueError(f"{name}: {PREDICTIONS} must hold a probability for each genre, column {wrong[:1]} has none")
+        raise ValueError(f"{where} must hold a probability for each genre, column {wrong[:1]} has none")
     return table
 
 

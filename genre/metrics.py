@@ -25,11 +25,13 @@ def accuracy(actual: Sequence[str], predicted: Sequence[str]) -> float:
     Raises:
         ValueError: No items, or lengths differ.
     """
-    if len(actual) != len(predicted) or len(actual) == 0:
-        raise ValueError(
-            f"accuracy needs as many predictions as labels, at least one, got {len(predicted)} for {len(actual)}"
-        )
+    _check_sizes("accuracy", len(actual), len(predicted))
     return float(np.mean(np.asarray(actual) == np.asarray(predicted)))
+
+
+def _check_sizes(name: str, labels: int, predictions: int) -> None:
+    if labels != predictions or labels == 0:
+        raise ValueError(f"{name} needs as many predictions as labels, at least one, got {predictions} for {labels}")
 
 
 def wilson(right: int, items: int) -> tuple[float, float]:
@@ -47,7 +49,12 @@ def wilson(right: int, items: int) -> tuple[float, float]:
 
 
 def macro_f1(actual: Sequence[str], predicted: Sequence[str]) -> float:
-    """Mean over the genres in `actual` of their F1: each genre counts the same; a genre never predicted scores 0."""
+    """Mean over the genres in `actual` of their F1: each genre counts the same; a genre never predicted scores 0.
+
+    Raises:
+        ValueError: No items, or lengths differ; so in the other scores.
+    """
+    _check_sizes("macro_f1", len(actual), len(predicted))
     labels, codes = np.unique(np.asarray(actual, str), return_inverse=True)
     places = {label: code for code, label in enumerate(labels)}
     guesses = np.array([places.get(label, len(labels)) for label in predicted])
@@ -67,6 +74,7 @@ def bootstrap_macro_f1(actual: Sequence[str], predicted: Sequence[str], *, seed:
 
     A genre that a draw misses is left out of that draw's mean.
     """
+    _check_sizes("bootstrap_macro_f1", len(actual), len(predicted))
     labels, codes = np.unique(np.asarray(actual, str), return_inverse=True)
     places = {label: code for code, label in enumerate(labels)}
     guesses = np.array([places.get(label, len(labels)) for label in predicted])
@@ -80,6 +88,7 @@ def top_accuracy(
     actual: Sequence[str], probabilities: npt.NDArray[np.float64], genres: Sequence[str], *, top: int
 ) -> float:
     """Share of items whose actual genre is among the `top` most probable; equal probabilities rank by genre order."""
+    _check_sizes("top_accuracy", len(actual), len(probabilities))
     ranks = np.argsort(-probabilities, axis=1, kind="stable")[:, :top]
     return float(np.mean([label in {genres[place] for place in row} for label, row in zip(actual, ranks, strict=True)]))
 
@@ -90,6 +99,7 @@ def calibration_error(confidence: npt.NDArray[np.float64], correct: npt.NDArray[
     The mean distance between how sure the predictions are (`confidence`, the highest probability) and how often they
     are right, 0..1, each bin weighted by its items. A confidence on an edge belongs to the bin below.
     """
+    _check_sizes("calibration_error", len(correct), len(confidence))
     bins = np.clip(np.ceil(confidence * CALIBRATION_BINS).astype(int) - 1, 0, CALIBRATION_BINS - 1)
     gaps = np.bincount(bins, weights=confidence - correct, minlength=CALIBRATION_BINS)
     return float(np.abs(gaps).sum() / len(confidence))
@@ -97,6 +107,7 @@ def calibration_error(confidence: npt.NDArray[np.float64], correct: npt.NDArray[
 
 def log_loss(actual: Sequence[str], probabilities: npt.NDArray[np.float64], genres: Sequence[str]) -> float:
     """Mean of `-ln` of the actual genre's probability, floored at 1e-7: 0 is perfect, ln(genres) is guessing."""
+    _check_sizes("log_loss", len(actual), len(probabilities))
     places = [list(genres).index(label) for label in actual]
     return float(-np.log(np.clip(probabilities[np.arange(len(places)), places], 1e-7, 1)).mean())
 

@@ -181,3 +181,12 @@ def test_revisions_and_the_workspace_are_read_and_an_unknown_one_is_named(tmp_pa
         comparing.read("HEAD~2")
     with pytest.raises(ValueError, match="it names 2 commits"):
         comparing.read("HEAD~2..HEAD")
+
+
+def test_of_runs_that_differ_by_luck_alone_at_most_one_in_twenty_is_called_different():
+    random = np.random.default_rng(0)
+    values = []
+    for _ in range(1000):
+        only_a, only_b, _ = random.multinomial(100, [0.1, 0.1, 0.8])
+        values.append(mcnemar(int(only_a), int(only_b)))
+    assert 0.005 < np.mean(np.array(values) < comparing.LUCK) <= 0.05

@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sklearn_metrics
 
@@ -26,6 +26,48 @@ def test_no_predictions_are_an_error():
         metrics.accuracy(["a", "b"], ["a"])
     with pytest.raises(ValueError, match=r"right must be in 0\.\.items"):
         metrics.wilson(3, 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "score"),
+    [
+        ("macro_f1", lambda items: metrics.macro_f1(["a"] * items, ["a", "b"][: 2 * items])),
+        ("bootstrap_macro_f1", lambda items: metrics.bootstrap_macro_f1(["a"] * items, ["a", "b"][: 2 * items])),
+        ("top_accuracy", lambda items: metrics.top_accuracy(["a"] * items, np.ones((2 * items, 2)), "ab", top=1)),
+        ("calibration_error", lambda items: metrics.calibration_error(np.ones(2 * items), np.ones(items, bool))),
+        ("log_loss", lambda items: metrics.log_loss(["a"] * items, np.ones((2 * items, 2)), "ab")),
+    ],
+)
+def test_no_items_and_other_lengths_are_errors_of_every_score(name, score):
+    for items in (0, 1):
+        with pytest.raises(ValueError, match=f"{name} needs as many .* at least one, got {2 * items} for {items}"):
+            score(items)
+
+
+def test_perfect_and_sure_predictions_have_no_loss_no_calibration_error_and_rank_first():
+    sure = np.eye(3)
+    assert metrics.log_loss("abc", sure, "abc") == 0
+    assert metrics.calibration_error(sure.max(axis=1), np.ones(3, bool)) == 0
+    assert metrics.top_accuracy("abc", sure, "abc", top=1) == 1
+    assert metrics.bootstrap_macro_f1(list("abc"), list("abc")) == (1, 1)
+
+
+def test_calibration_error_of_a_table_worked_by_hand():
+    # bins (0.5, 0.6]: 0.6 and 0.6, one right: gap 0.1; (0.8, 0.9]: 0.9, 0.9, both right: gap 0.1; weights 2/4 each
+    confidence = np.array([0.6, 0.6, 0.9, 0.9])
+    assert metrics.calibration_error(confidence, np.array([True, False, True, True])) == pytest.approx(0.1)
+
+
+@given(labels)
+@settings(max_examples=30)
+def test_precision_recall_f1_and_support_of_genres_agree_with_scikit_learn(pairs):
+    rows = [(f"t{n}", 0, "test", actual, predicted, 0.1, 0.2, 0.3) for n, (actual, predicted) in enumerate(pairs)]
+    table = predictions(rows, genres=("a", "b", "c"))
+    theirs = sklearn_metrics.classification_report(
+        table["actual"], table["predicted"], labels=list("abc"), output_dict=True, zero_division=0
+    )
+    for genre, row in metrics.per_genre(table).to_dict("index").items():
+        assert list(row.values()) == pytest.approx(list(theirs[genre].values()))
 
 
 @given(labels)

@@ -64,7 +64,7 @@ def test_no_group_is_in_two_subsets_and_every_subset_has_every_genre(sizes, seed
 
 
 @given(data=st.data(), sizes=st.lists(st.integers(8, 40), min_size=2, max_size=5), seed=st.integers(0, 10_000))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_groups_of_any_size_across_genres_stay_whole_and_what_is_missed_is_said(data, sizes, seed):
     tracks = table(*sizes)
     groups = [f"group {data.draw(st.integers(0, 30))}" for _ in range(len(tracks))]
@@ -86,7 +86,7 @@ def test_groups_of_any_size_across_genres_stay_whole_and_what_is_missed_is_said(
 
 
 @given(sizes=st.lists(st.integers(3, 40), min_size=2, max_size=8), seed=st.integers(0, 10_000))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_without_groups_no_genre_misses_its_share(sizes, seed):
     tracks = table(*sizes)
     dealt = tracks.assign(subset=deal(tracks, seed=seed), group=tracks["track"])
