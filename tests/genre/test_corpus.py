@@ -76,6 +76,16 @@ def test_channels_that_cancel_each_other_out_are_silence(tmp_path):
     assert reasons(tmp_path) == {"g/a.wav": "silent"}
 
 
+def test_names_that_no_table_can_hold_are_listed(tmp_path):
+    (tmp_path / "g").mkdir()
+    for name in (b"a\rb.wav", b"\xff.wav"):
+        (tmp_path / "g" / os.fsdecode(name)).touch()
+    assert reasons(tmp_path) == {
+        r"'g/a\rb.wav'": "a carriage return in its name, which tables cannot hold; rename it",
+        r"'g/\udcff.wav'": "its name is not UTF-8; rename it",
+    }
+
+
 def test_links_to_folders_broken_links_and_pipes_are_listed(corpus, tmp_path):
     music = tmp_path / "music"
     music.mkdir()
