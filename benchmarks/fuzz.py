@@ -6,7 +6,7 @@ Inputs are made from small valid files by seeded mutations, number by number: th
 Each target runs in a process of its own, so that a crash of native code is seen; a new process goes on behind the input
 that crashed or hung. Allowed are a result without NaN, and a `ValueError` or `OSError` with a text.
 """
-# ruff: noqa: S311, T201, SLF001
+# ruff: noqa: S311, T201
 
 import argparse
 import io
@@ -58,7 +58,7 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0, help="number of the first input")
     arguments = parser.parse_args()
     chosen = list(TARGETS) if arguments.target == "all" else [arguments.target]
-    return int(any([fuzz(name, arguments.first, arguments.inputs) for name in chosen]))
+    return min(1, sum(fuzz(name, arguments.first, arguments.inputs) for name in chosen))
 
 
 def fuzz(name: str, first: int, inputs: int) -> int:
@@ -144,7 +144,8 @@ def audio_seeds(_: Path) -> list[bytes]:
     """Encodes half a second in each format and subtype."""
     sound = np.random.default_rng(0).uniform(-0.5, 0.5, (RATE // 2, 2)).astype(np.float32)
     formats = [
-        ("WAV", "PCM_U8"), ("WAV", "PCM_16"), ("WAV", "PCM_24"), ("WAV", "FLOAT"), ("WAV", "IMA_ADPCM"), ("AU", "PCM_16"),
+        ("WAV", "PCM_U8"), ("WAV", "PCM_16"), ("WAV", "PCM_24"), ("WAV", "FLOAT"), ("WAV", "IMA_ADPCM"),
+        ("AU", "PCM_16"),
         ("FLAC", "PCM_16"), ("OGG", "VORBIS"), ("OGG", "OPUS"), ("MP3", "MPEG_LAYER_III"), ("AIFF", "PCM_16"),
         ("CAF", "ALAC_16"), ("W64", "PCM_16"), ("RF64", "PCM_16"),
     ]  # fmt: skip

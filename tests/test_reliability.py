@@ -11,7 +11,7 @@ ROW = re.compile(
 )
 
 
-def tests_in(path: Path) -> set[str]:
+def named_tests(path: Path) -> set[str]:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     return {node.name for node in tree.body if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")}
 
@@ -20,7 +20,7 @@ def test_every_row_of_the_fault_table_names_a_test_that_exists():
     rows = list(ROW.finditer(TABLE))
     assert len(rows) >= 60
     for row in rows:
-        assert row["test"] in tests_in(ROOT / "tests" / f"{row['file']}.py"), row[0]
+        assert row["test"] in named_tests(ROOT / "tests" / f"{row['file']}.py"), row[0]
 
 
 def test_no_row_is_written_so_that_it_is_not_checked():

@@ -1,3 +1,4 @@
+import io
 import subprocess
 import sys
 from fractions import Fraction
@@ -227,3 +228,25 @@ print((inspected - before) // 1024, (resource.getrusage(resource.RUSAGE_SELF).ru
     inspecting, computing = map(int, done.stdout.split())  # MB; the waveform itself has 318
     assert inspecting < 100
     assert computing < 1500
+
+
+def test_a_disk_error_in_the_middle_is_not_taken_for_the_end(tmp_path, monkeypatch):
+    path = write(tmp_path / "a.wav", tone(440, 3.0))
+
+    class Failing(io.FileIO):
+        def readinto(self, buffer):
+            if self.tell() > 50_000:
+                raise OSError(5, "Input/output error")
+            return super().readinto(buffer)
+
+    monkeypatch.setattr(io, "FileIO", Failing)
+    with pytest.raises(OSError, match="Input/output error"):
+        audio.inspect(path)
+
+
+def test_a_header_that_points_before_the_start_costs_no_traceback(tmp_path, capfd):
+    path = write(tmp_path / "a.wav", tone())
+    with audio._Stream(io.FileIO(path)) as stream:
+        assert stream.seek(-10, io.SEEK_SET) == 0
+        assert stream.seek(1 << 70, io.SEEK_SET) == 0
+    assert capfd.readouterr().err == ""

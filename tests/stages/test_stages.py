@@ -178,10 +178,9 @@ def disk(tmp_path):
 
 def fill(disk: Path, left: int) -> Path:
     filler = disk / "filler"
-    with filler.open("wb") as file, contextlib.suppress(OSError):
+    with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
         while True:
             file.write(bytes(4096))
-            file.flush()
     os.truncate(filler, max(0, filler.stat().st_size // 4096 * 4096 - left))
     return filler
 
