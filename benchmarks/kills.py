@@ -32,7 +32,7 @@ QUICK = {
     "split": {"valid": 0.33, "test": 0.33, "clip_frames": 32, "clips_per_track": 3},
     "spectrogram": {"n_mels": 32},
     "model": {"base_channels": 2},
-    "train": {"epochs": 20, "batch_size": 4, "device": "cpu", "precision": "float32"},
+    "train": {"epochs": 8, "batch_size": 4, "device": "cpu", "precision": "float32"},
 }
 UNFINISHED = ("*unfinished*", "*.incoming*")
 
@@ -100,7 +100,13 @@ def make_template(template: Path, corpus: Path) -> None:
             sound = 0.4 * np.sin(phase) + 0.05 * random_state.standard_normal(len(phase))
             soundfile.write(corpus / genre / f"{number}.wav", sound.clip(-1, 1), RATE)
     making = [sys.executable, "-c", "from genre.tracking import Store; Store()"]
-    subprocess.run(making, cwd=template, env=environment(template), check=True, stderr=subprocess.DEVNULL)
+    subprocess.run(
+        making,
+        cwd=template,
+        env=environment(template) | {"DVC_ROOT": str(template)},
+        check=True,
+        stderr=subprocess.DEVNULL,
+    )
 
 
 def trial(folder: Path, number: int, seconds: float, wanted: dict[str, str]) -> Trial:
@@ -160,15 +166,11 @@ def running_stage(process: int) -> str:
 def environment(place: Path) -> dict[str, str]:
     """This process's environment, with this interpreter's commands first, and nothing of an outer DVC or MLflow."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "MLFLOW_"))}
-    return (
-        kept
-        | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "DVC_ROOT": str(place)}
-        | {
-            "DVC_SITE_CACHE_DIR": str(
-                place / ".dvc" / "tmp" / "site"
-            )  # else what DVC knows of files outlives the trial
-        }
-    )
+    return kept | {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "DVC_SITE_CACHE_DIR": str(place / ".dvc" / "tmp" / "site"),  # else what DVC knows of files outlives the trial
+        "OMP_NUM_THREADS": "1",  # tiny tensors: threads would wait for each other
+    }
 
 
 def digests(place: Path) -> dict[str, str]:

@@ -1,11 +1,13 @@
 """Recordings in, log-mel spectrograms out: one code path for the pipeline and for `genre predict`."""
 
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -125,18 +127,50 @@ def _mel(sample_rate: int, n_fft: int, hop_length: int, n_mels: int) -> MelSpect
     )
 
 
+class _Stream(io.BufferedReader):
+    """An open file for libsndfile, whose calls back cannot raise: Python would print a traceback, and go on.
+
+    Attributes:
+        failed: The disk's error. For libsndfile the file ends there, which would be taken for a shorter recording.
+    """
+
+    failed: OSError | None = None
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        """Seeks; stays where a damaged header asks for a place before the start."""
+        try:
+            return super().seek(offset, whence)
+        except (OSError, ValueError, OverflowError):
+            return self.tell()
+
+    def readinto(self, buffer: Any, /) -> int:
+        """Reads; remembers an error."""
+        try:
+            return super().readinto(buffer)
+        except OSError as error:
+            self.failed = error
+            return 0
+
+
 @contextmanager
 def _open(path: Path) -> Iterator[soundfile.SoundFile]:
     # An open file, not its name: libsndfile takes some suffixes (.raw) for more than they are.
-    with path.open("rb") as stream:
+    with _Stream(io.FileIO(path)) as stream:
         try:
-            file = soundfile.SoundFile(stream)
-        except (soundfile.LibsndfileError, TypeError) as error:
-            raise ValueError(f"cannot be decoded: {getattr(error, 'error_string', error)}") from error
-        with file:
-            if file.channels > MAX_CHANNELS or not 1000 <= file.samplerate <= 768_000:
-                raise ValueError(f"cannot be music: {file.channels} channels at {file.samplerate} Hz")
-            yield file
+            with _sound_file(stream) as file:
+                if file.channels > MAX_CHANNELS or not 1000 <= file.samplerate <= 768_000:
+                    raise ValueError(f"cannot be music: {file.channels} channels at {file.samplerate} Hz")
+                yield file
+        finally:
+            if stream.failed:
+                raise stream.failed
+
+
+def _sound_file(stream: io.BufferedReader) -> soundfile.SoundFile:
+    try:
+        return soundfile.SoundFile(stream)
+    except (soundfile.LibsndfileError, TypeError) as error:
+        raise ValueError(f"cannot be decoded: {getattr(error, 'error_string', error)}") from error
 
 
 def _blocks(file: soundfile.SoundFile, step: int = 1) -> Iterator[npt.NDArray[np.float32]]:

@@ -88,6 +88,8 @@ def _finding(path: Path, folder: Path, min_seconds: float) -> Finding:
         file.encode()
     except UnicodeEncodeError:
         return Finding(repr(file), "its name is not UTF-8; rename it")
+    if "\r" in file:
+        return Finding(repr(file), "a carriage return in its name, which tables cannot hold; rename it")
     reason = _unfit(path, file)
     if reason is None:
         try:

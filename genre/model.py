@@ -183,13 +183,16 @@ def load(path: Path) -> tuple[GenreNet, dict[str, Any]]:
     """
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-        weights = {name: value.contiguous() for name, value in content.pop("weights").items()}
-        with torch.device("meta"):  # takes no memory, whatever sizes the file claims
-            network = GenreNet(genres=len(content["genres"]), **content["sizes"])
+        weights, sizes = content.pop("weights"), content["sizes"]
+        values = sum(value.numel() for value in weights.values())
+        # Before memory is taken for what the file claims: the network has some 12 000 * base_channels**2 parameters.
+        if 4000 * sizes["base_channels"] ** 2 > values or sizes["n_mels"] * sizes["clip_frames"] > 1 << 23:
+            raise ValueError("its sizes are beyond its weights")
+        network = GenreNet(genres=len(content["genres"]), **sizes)
         kinds = {name: value.dtype for name, value in network.state_dict().items()}
         if any(kinds.get(name) != value.dtype or not value.isfinite().all() for name, value in weights.items()):
             raise ValueError("a weight is no number, or of another type")
-        network.load_state_dict(weights, assign=True)
+        network.load_state_dict(weights)
         parts = {name: content[name] for name in CONTENT}
     except FileNotFoundError:
         raise ValueError(f"{path} is missing; `dvc repro train` makes it, `dvc pull` fetches it") from None

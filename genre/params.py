@@ -13,6 +13,7 @@ from ruamel.yaml.error import YAMLError
 Section = TypeVar("Section")
 SHOWN = Repr()  # what YAML's anchors can blow up is shown in short
 SHOWN.maxstring = SHOWN.maxother = 100
+SHOWN.maxlevel = 2
 
 
 @dataclass(frozen=True)

@@ -1,3 +1,6 @@
+import io
+import subprocess
+import sys
 from fractions import Fraction
 
 import numpy as np
@@ -130,3 +133,120 @@ def test_a_truncated_file_gives_what_is_there(tmp_path):
     path = write(tmp_path / "a.wav", tone(440, 2.0))
     path.write_bytes(path.read_bytes()[: 44 + RATE * 2])
     assert audio.inspect(path).seconds == pytest.approx(1.0, abs=0.01)
+
+
+SOUNDS = {
+    "zeros": np.zeros(3 * RATE),
+    "constant": np.full(3 * RATE, 0.5),
+    "clipped": np.sign(tone(440, 3.0)),
+    "one sample": np.eye(1, 3 * RATE, 5000)[0],
+    "faint": tone(440, 3.0) * 1e-20,
+    "as loud as can be": tone(440, 3.0) * 1.9e12,
+    "beyond hearing": tone(30_000, 3.0, 96_000),
+}
+
+
+@pytest.mark.parametrize("name", SOUNDS)
+@pytest.mark.parametrize("rate", [8000, 22050, 192_000])
+def test_no_sound_gives_a_value_outside_of_0_and_1(tmp_path, name, rate):
+    path = write(tmp_path / "a.wav", SOUNDS[name], rate, subtype="FLOAT")
+    mel = audio.log_mel(audio.decode(path, RATE), **SIZES)
+    assert ((mel >= 0) & (mel <= 1)).all()
+
+
+@pytest.mark.parametrize("level", [1e13, 1e30, -3e38])
+def test_samples_beyond_any_scale_are_refused(tmp_path, level):
+    path = write(tmp_path / "a.wav", np.full((RATE, 2), level), subtype="FLOAT")
+    for read in (audio.inspect, lambda path: audio.decode(path, RATE)):
+        with pytest.raises(ValueError, match=r"holds samples beyond 1e\+12 times full scale"):
+            read(path)
+
+
+def test_the_peak_is_of_what_the_spectrogram_is_of(tmp_path):
+    cancelling = np.stack([tone(), -tone()], axis=1)
+    assert audio.inspect(write(tmp_path / "a.wav", cancelling)).peak < audio.SILENCE
+
+
+def test_a_recording_without_end_is_not_read_to_its_end(tmp_path, monkeypatch):
+    monkeypatch.setattr(audio, "MOST_SECONDS", 2)
+    write(tmp_path / "a.flac", tone(440, 2.0))
+    assert audio.inspect(tmp_path / "a.flac").seconds == 2.0
+    write(tmp_path / "b.flac", tone(440, 2.1))
+    for read in (audio.inspect, lambda path: audio.decode(path, RATE)):
+        with pytest.raises(ValueError, match=r"is longer than \d hours; cut it into parts"):
+            read(tmp_path / "b.flac")
+
+
+def test_blocks_of_many_channels_are_short(tmp_path, monkeypatch):
+    samples = np.random.default_rng(0).uniform(-0.5, 0.5, (RATE, 8)).astype(np.float32)
+    path = write(tmp_path / "a.wav", samples, subtype="FLOAT")
+    whole = audio.decode(path, 16_000)
+    monkeypatch.setattr(audio, "BLOCK_SAMPLES", 30_000)
+    with audio._open(path) as file:
+        assert max(len(block) for block in audio._blocks(file)) == 30_000 // 8
+    np.testing.assert_allclose(audio.decode(path, 16_000), whole, atol=1e-6)
+
+
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.9, 0.999])
+@pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.ogg", "a.mp3", "a.au"])
+def test_a_file_cut_anywhere_gives_a_part_or_a_reason(tmp_path, name, share):
+    path = write(tmp_path / name, np.random.default_rng(0).uniform(-0.5, 0.5, 3 * RATE))
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
+    try:
+        recording = audio.inspect(path)
+    except ValueError as error:
+        assert "\n" not in str(error)  # noqa: PT017
+    else:
+        assert 0 < recording.seconds <= 3.1
+        assert np.isfinite(audio.decode(path, RATE)).all()
+
+
+def test_bands_without_a_bin_have_a_place_between_their_neighbours():
+    with pytest.warns(UserWarning, match="mel filterbank has all zero values"):
+        centres = audio.mel_frequencies(sample_rate=RATE, n_fft=512, n_mels=256)
+    assert np.isfinite(centres).all()
+    assert (np.diff(centres) > -12).all()  # a band of one bin or two has its centre on a bin
+
+
+@pytest.mark.slow
+def test_an_hour_takes_bounded_memory(tmp_path):
+    code = f"""
+import numpy as np, resource, soundfile, tracemalloc
+from genre import audio, repetitions
+with soundfile.SoundFile({str(tmp_path / "a.flac")!r}, "w", 44100, 2) as file:
+    for second in range(3600):
+        file.write(np.random.default_rng(second).uniform(-0.5, 0.5, (44100, 2)).astype(np.float32))
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+assert audio.inspect(__import__("pathlib").Path({str(tmp_path / "a.flac")!r})).seconds == 3600
+inspected = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+waveform = audio.decode(__import__("pathlib").Path({str(tmp_path / "a.flac")!r}), 22050)
+audio.log_mel(waveform, sample_rate=22050, n_fft=2048, hop_length=1024, n_mels=128)
+repetitions.fingerprint(waveform, 22050)
+print((inspected - before) // 1024, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    inspecting, computing = map(int, done.stdout.split())  # MB; the waveform itself has 318
+    assert inspecting < 100
+    assert computing < 1500
+
+
+def test_a_disk_error_in_the_middle_is_not_taken_for_the_end(tmp_path, monkeypatch):
+    path = write(tmp_path / "a.wav", tone(440, 3.0))
+
+    class Failing(io.FileIO):
+        def readinto(self, buffer):
+            if self.tell() > 50_000:
+                raise OSError(5, "Input/output error")
+            return super().readinto(buffer)
+
+    monkeypatch.setattr(io, "FileIO", Failing)
+    with pytest.raises(OSError, match="Input/output error"):
+        audio.inspect(path)
+
+
+def test_a_header_that_points_before_the_start_costs_no_traceback(tmp_path, capfd):
+    path = write(tmp_path / "a.wav", tone())
+    with audio._Stream(io.FileIO(path)) as stream:
+        assert stream.seek(-10, io.SEEK_SET) == 0
+        assert stream.seek(1 << 70, io.SEEK_SET) == 0
+    assert capfd.readouterr().err == ""

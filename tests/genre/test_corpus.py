@@ -1,9 +1,11 @@
+import os
 import shutil
 
 import numpy as np
 import pytest
 import soundfile
 
+from genre import audio
 from genre.corpus import root, scan
 from tests.conftest import RATE, tone
 
@@ -66,3 +68,75 @@ def test_hidden_files_and_unusable_names_are_listed(tmp_path):
     assert found["g/.DS_Store"] == "a hidden file"
     assert "formula" in found["=g/a.wav"]
     assert found["top.wav"] == "not in the folder of a genre"
+
+
+def test_channels_that_cancel_each_other_out_are_silence(tmp_path):
+    (tmp_path / "g").mkdir()
+    soundfile.write(tmp_path / "g" / "a.wav", np.stack([tone(440, 7.0), -tone(440, 7.0)], axis=1), RATE)
+    assert reasons(tmp_path) == {"g/a.wav": "silent"}
+
+
+def test_names_that_no_table_can_hold_are_listed(tmp_path):
+    (tmp_path / "g").mkdir()
+    for name in (b"a\rb.wav", b"\xff.wav"):
+        (tmp_path / "g" / os.fsdecode(name)).touch()
+    assert reasons(tmp_path) == {
+        r"'g/a\rb.wav'": "a carriage return in its name, which tables cannot hold; rename it",
+        r"'g/\udcff.wav'": "its name is not UTF-8; rename it",
+    }
+
+
+def test_links_to_folders_broken_links_and_pipes_are_listed(corpus, tmp_path):
+    music = tmp_path / "music"
+    music.mkdir()
+    (music / "linked").symlink_to(corpus / "low")
+    (music / "real").mkdir()
+    (music / "real" / "album").symlink_to(corpus / "high")
+    (music / "real" / "gone.wav").symlink_to(tmp_path / "nowhere.wav")
+    (music / "real" / "one.wav").symlink_to(corpus / "low" / "low.00000.wav")
+    os.mkfifo(music / "real" / "pipe.wav")
+    assert reasons(music) == {
+        "linked": "a link to a folder, which is not followed; put the folder itself there",
+        "real/album": "a link to a folder, which is not followed; put the folder itself there",
+        "real/gone.wav": "a broken link",
+        "real/one.wav": None,
+        "real/pipe.wav": "not a file",
+    }
+
+
+@pytest.mark.parametrize(
+    ("error", "stops"), [(PermissionError(13, "no"), False), (OSError(5, "Input/output error"), True)]
+)
+def test_a_file_that_cannot_be_read_now_is_not_left_out_in_silence(corpus, monkeypatch, error, stops):
+    def fail(path):
+        raise error
+
+    monkeypatch.setattr(audio, "inspect", fail)
+    if stops:
+        with pytest.raises(OSError, match="Input/output error"):
+            reasons(corpus)
+    else:
+        assert reasons(corpus)["low/low.00000.wav"] == "cannot be read: permission denied"
+
+
+def test_a_folder_that_cannot_be_read_is_no_empty_one(corpus, monkeypatch):
+    listing = os.scandir
+
+    def scandir(path):
+        if str(path).endswith("low"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return listing(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    with pytest.raises(PermissionError, match="low"):
+        reasons(corpus)
+
+
+@pytest.mark.parametrize(
+    ("written", "named"), [("a.mp3", "a.wav"), ("a.wav", "a.mp3"), ("a.flac", "a.ogg"), ("a.ogg", "a.au")]
+)
+def test_a_wrong_suffix_does_no_harm(tmp_path, written, named):
+    (tmp_path / "g").mkdir()
+    soundfile.write(tmp_path / "g" / written, tone(440, 7.0), RATE)
+    (tmp_path / "g" / written).rename(tmp_path / "g" / named)
+    assert reasons(tmp_path) == {f"g/{named}": None}

@@ -1,4 +1,9 @@
+import errno
 import json
+import os
+import signal
+import subprocess
+import sys
 
 import pandas as pd
 import pytest
@@ -52,7 +57,7 @@ def test_names_like_numbers_and_na_stay_text(tmp_path):
 
 
 def test_names_with_quotes_commas_and_newlines_come_back(tmp_path):
-    path, names = tmp_path / "t.csv", ['a,"b"', "c\nd", "é 漢字", " e "]
+    path, names = tmp_path / "t.csv", ['a,"b"', "c\nd", "é 漢字", " i "]
     files.write_csv(pd.DataFrame({"track": names}), path)
     assert list(files.read_csv(path, ["track"])["track"]) == names
 
@@ -79,3 +84,40 @@ def test_json_is_rounded_and_never_holds_nan(tmp_path):
     with pytest.raises(ValueError, match="not JSON compliant"):
         files.write_json({"a": float("nan")}, path)
     assert json.loads(path.read_text()) == {"a": {"b": 0.333333, "n": 2}}
+
+
+def test_a_process_killed_while_writing_leaves_the_old_file_and_the_next_one_clears_up(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    code = f"""
+import os, pathlib, signal
+from genre import files
+with files.replacing(pathlib.Path({str(path)!r})) as temporary:
+    temporary.write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -signal.SIGKILL
+    assert path.read_text() == "old"
+    assert (tmp_path / ".a.unfinished.txt").exists()
+    with files.replacing(path) as temporary:
+        temporary.write_text("new")
+    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("a.txt", "new")]
+
+
+def test_a_full_disk_is_told_with_the_file_whatever_a_library_makes_of_it(tmp_path):
+    def fail():
+        with files.replacing(tmp_path / "a.pt"):
+            try:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            finally:
+                raise RuntimeError("unexpected pos 64 vs 0")
+
+    with pytest.raises(OSError, match=r"No space left on device: '.*a\.pt'"):
+        fail()
+
+
+def test_processes_that_share_a_file_have_temporary_names_of_their_own(tmp_path):
+    with files.replacing(tmp_path / "a.pt", shared=True) as temporary:
+        assert str(os.getpid()) in temporary.name
+        temporary.touch()
+    assert [file.name for file in tmp_path.iterdir()] == ["a.pt"]

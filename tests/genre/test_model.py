@@ -103,6 +103,23 @@ def test_a_file_that_is_no_model_is_refused_and_runs_nothing(tmp_path, monkeypat
     assert not (tmp_path / "owned").exists()
 
 
+@pytest.mark.parametrize("change", ["nan", "type", "huge", "no number", "lacking"])
+def test_weights_and_sizes_that_do_not_fit_are_refused_and_take_no_memory(tmp_path, change):
+    path, weights, sizes = tmp_path / "model.pt", model.GenreNet(genres=3, **TINY).state_dict(), dict(TINY)
+    first = next(iter(weights))
+    if change == "nan":
+        weights[first][0] = torch.nan
+    elif change == "type":
+        weights[first] = weights[first].double()
+    elif change == "lacking":
+        del weights[first]
+    else:
+        sizes["base_channels"] = 1 << 16 if change == "huge" else "many"  # 200 TB, if it were believed
+    torch.save({"weights": weights, "sizes": sizes, **CONTENT}, path)
+    with pytest.raises(ValueError, match=r"model\.pt must be a model file of this project: "):
+        model.load(path)
+
+
 def test_a_missing_model_says_how_to_make_it(tmp_path):
     with pytest.raises(ValueError, match="is missing; `dvc repro train` makes it"):
         model.load(tmp_path / "none.pt")

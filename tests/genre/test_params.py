@@ -36,6 +36,14 @@ def test_a_whole_number_passes_for_a_float():
         (Train, "train.learning_rate=.nan", r"^train\.learning_rate must be in 1e-08\.\.10, got nan$"),
         (Train, "train.learning_rate=fast", r"^train\.learning_rate must be of type float, got 'fast' \(str\)$"),
         (Train, "train.optimizer=sgd", r"^train\.optimizer must be one of adamw, adam, got 'sgd'$"),
+        (Train, "train.learning_rate=1e400", r"^train\.learning_rate must be in 1e-08\.\.10, got inf$"),
+        (Train, f"train.learning_rate={'9' * 400}", r"^train\.learning_rate must be of type float, got 9+\.\.\.9+ \(int\)$"),
+        (Train, "train.epochs=null", r"^train\.epochs must be of type int, got None \(NoneType\)$"),
+        (Train, "train.epochs=2020-01-01", r"^train\.epochs must be of type int, got datetime\.date\(2020, 1, 1\) \(date\)$"),
+        (Train, "train.epochs=[1, 2]", r"^train\.epochs must be of type int, got \[1, 2\] \(list\)$"),
+        (Spectrogram, "spectrogram.n_mels=100", r"^spectrogram\.n_mels must be a multiple of 32, got 100$"),
+        (Split, "split.clip_frames=200", r"^split\.clip_frames must be a multiple of 32, got 200$"),
+        (Spectrogram, "spectrogram.sample_rate=4000", r"^spectrogram\.sample_rate must be in 8000\.\.192000, got 4000$"),
         (Train, "train.epoch=3", r"^train\.epoch is not a parameter; train has epochs, batch_size"),
         (Spectrogram, "spectrogram.hop_length=4096", r"^spectrogram\.hop_length must be in 1\.\.n_fft \(2048\), got 4096"),
         (Split, "split.test=0.9", r"^split\.valid \+ split\.test must leave tracks to train on .* got 0\.2 \+ 0\.9$"),
@@ -114,3 +122,36 @@ def test_a_crop_that_does_not_fit_is_refused_before_any_stage_works(overrides, m
 @pytest.mark.parametrize("overrides", [["train.crop_frames=null"], ["train.crops=fixed"]])
 def test_the_reference_network_learns_from_whole_clips(overrides):
     Settings.read(PARAMS, ["model.network=reference", *overrides]).check()
+
+
+def test_every_section_is_checked_whoever_asks():
+    read().check()
+    with pytest.raises(ValueError, match=r"^model\.dropout must be in 0\.\.0\.95, got 1\.0$"):
+        read("model.dropout=1").check()
+
+
+def test_an_unknown_section_is_refused(tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_text(PARAMS.read_text() + "trian: {epochs: 3}\n")
+    with pytest.raises(
+        ValueError, match="'trian' is not a section; there are data, split, spectrogram, augment, model, train"
+    ):
+        Settings.read(path).check()
+
+
+def test_what_anchors_blow_up_is_shown_in_short(tmp_path):
+    path = tmp_path / "params.yaml"
+    levels = [f"x{n}: &x{n} [{', '.join([f'*x{n - 1}'] * 9)}]" if n else "x0: &x0 [1, 2, 3]" for n in range(12)]
+    path.write_text("\n".join(levels) + "\n" + PARAMS.read_text().replace("epochs: 20", "epochs: *x11"))
+    with pytest.raises(ValueError, match=r"^train\.epochs must be of type int, got \[\[\[") as error:
+        Settings.read(path).load(Train)
+    assert len(str(error.value)) < 2000
+
+
+def test_a_clip_that_does_not_fit_into_the_shortest_track_is_told():
+    settings = read()
+    settings.check_lengths({"a": 5.95, "b": 30.0})
+    with pytest.raises(
+        ValueError, match=r"split\.clip_frames 128: 5\.85 s\), 'a' has 5\.50 s; raise data\.min_seconds"
+    ):
+        settings.check_lengths({"a": 5.5, "b": 30.0})

@@ -1,4 +1,6 @@
 import json
+import os
+import subprocess
 import sys
 
 import pytest
@@ -66,3 +68,44 @@ def test_a_bad_file_gets_its_line_and_the_others_go_on(monkeypatch, capsys, tmp_
 def test_a_missing_model_is_one_line(monkeypatch, capsys, tmp_path, song):
     assert genre(monkeypatch, "predict", song, "--model", tmp_path / "none.pt") == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("part", "value", "message"),
+    [
+        (
+            "spectrogram",
+            {"sample_rate": 22050, "n_fft": 1 << 40, "hop_length": 1, "n_mels": 32},
+            r"n_fft must be in 64\.\.32768",
+        ),
+        ("spectrogram", [], "has no attribute|must|list|missing"),
+        (
+            "cutting",
+            {"clips_per_track": 10**9, "clip_frames": 64, "clip_spacing": "even"},
+            r"clips_per_track must be in 1\.\.1000",
+        ),
+        ("cutting", {}, "clips_per_track"),
+        ("genres", [1, 2, 3], "genres must be of type str, got 1"),
+    ],
+)
+def test_a_model_file_that_asks_for_the_impossible_is_refused(tmp_path, part, value, message):
+    path = tmp_path / "model.pt"
+    model.save(path, model.GenreNet(genres=3, **TINY), sizes=TINY, **CONTENT | {part: value})
+    with pytest.raises(ValueError, match=rf"model\.pt must be a model file of this project: .*({message})"):
+        prediction.Listener(path)
+
+
+def test_a_name_that_is_no_text_or_acts_on_a_terminal_is_shown_with_escapes(tmp_path, model_pt, song):
+    names = [b"\xff.ogg", b"\x1b[2J.ogg", b"a\nb.ogg"]
+    paths = [tmp_path / os.fsdecode(name) for name in names]
+    for path in paths:
+        path.write_bytes(song.read_bytes())
+    command = [sys.executable, "-c", "from genre.cli import main; main()", "predict", *paths]
+    done = subprocess.run(
+        [*command, tmp_path / os.fsdecode(b"\xfe.wav"), "--model", model_pt], capture_output=True, check=False
+    )
+    assert done.returncode == 2
+    assert [line.split(b": ")[0].split(b"/")[-1] for line in done.stdout.splitlines()] == [
+        rb"\udcff.ogg", rb"\x1b[2J.ogg", rb"a\nb.ogg",
+    ]  # fmt: skip
+    assert done.stderr.count(b"\n") == 1

@@ -3,7 +3,7 @@ import shutil
 
 import pytest
 
-from genre import recording, runs, tracking
+from genre import journal, recording, registry, runs, tracking
 
 ROWS = [
     {"epoch": n, "train_loss": 2.0 / n, "valid_loss": 2.5 / n, "train_accuracy": 0.1 * n, "valid_accuracy": 0.1 * n}

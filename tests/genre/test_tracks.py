@@ -40,3 +40,8 @@ def test_usual_genres_are_fine():
 def test_no_cell_starts_a_formula():
     assert tracks.harmless("=cmd|x/a.wav") == "./=cmd|x/a.wav"
     assert tracks.harmless("rock/a.wav") == "rock/a.wav"
+
+
+def test_a_name_that_is_another_s_stem_does_not_clash():
+    files = ["a/x.wav", "a/x.mp3", "a/x.wav.flac", "a/y.wav.flac"]
+    assert tracks.names(files) == ["a/x.wav", "a/x.mp3", "a/x.wav.flac", "a/y.wav"]

@@ -1,3 +1,8 @@
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -185,3 +190,74 @@ def test_a_device_that_is_not_there_is_refused(monkeypatch):
     with pytest.raises(ValueError, match=r"train\.device cuda is not on this machine"):
         training.hardware("cuda", "auto")
     assert training.hardware("cpu", "float32").precision == "float32"
+
+
+def test_a_diverged_training_keeps_the_checkpoint_with_the_best_model(store, tmp_path, monkeypatch):
+    checkpoint, choices = tmp_path / "c.pt", {"epochs": 4, "identity": "x"}
+    _, wanted = fit(store, **choices, checkpoint=tmp_path / "whole.pt")
+    step = training._train_epoch
+
+    def diverge(network, clips, hardware, epoch, *rest):
+        result = step(network, clips, hardware, epoch, *rest)
+        if epoch == 3:
+            next(network.parameters()).data.fill_(float("nan"))
+        return result
+
+    monkeypatch.setattr(training, "_train_epoch", diverge)
+    with pytest.raises(
+        ValueError, match=r"a weight is no longer a number in epoch 3, .*; the checkpoint of epoch 2 is kept$"
+    ):
+        fit(store, **choices, checkpoint=checkpoint)
+    kept = torch.load(checkpoint, weights_only=True)["progress"]
+    assert kept["history"] == wanted.history[:2]
+    assert all(value.isfinite().all() for value in kept["best"].values())
+
+
+def test_memory_that_runs_out_in_validation_names_the_parameter(store, monkeypatch):
+    def exhausted(*args, **kwargs):
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
+
+    monkeypatch.setattr(GenreNet, "forward", exhausted)
+    with pytest.raises(ValueError, match=r"out of memory; lower split\.clip_frames or model\.base_channels"):
+        training.predict(network(), torch.zeros(1, 32, 32), hardware=CPU)
+
+
+def test_checkpoints_that_nobody_goes_on_with_do_not_pile_up(tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "KEPT_CHECKPOINTS", 2)
+    for age, name in enumerate(("new.pt", "old.pt", "older.pt", ".killed.1.unfinished.pt")):
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (10**9 - age, 10**9 - age))
+    training.forget(tmp_path / "done.pt")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["new.pt", "old.pt"]
+
+
+def test_a_checkpoint_that_half_fits_leaves_the_network_as_it_was(store, tmp_path, capsys):
+    checkpoint = tmp_path / "c.pt"
+    _, wanted = fit(store, checkpoint=checkpoint, identity="x")
+    state = torch.load(checkpoint, weights_only=True)
+    state["optimizer"] = {"state": {}, "param_groups": []}
+    torch.save(state, checkpoint)
+    _, progress = fit(store, checkpoint=checkpoint, identity="x")
+    assert "checkpoint c.pt is not used: " in capsys.readouterr().out
+    assert progress.history == wanted.history
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("epoch", [1, 2, 3])
+def test_a_training_killed_with_sigkill_ends_with_the_same_bits(store, tmp_path, epoch):
+    """In a process of its own, killed as soon as the epoch's checkpoint has its name."""
+    code = f"""
+import os, pathlib, signal, torch
+torch.set_num_threads(1)
+from genre import files, spectrograms
+from tests.genre import test_training as t
+place = pathlib.Path({str(tmp_path)!r})
+store = spectrograms.read(place / "v.npy", place / "i.csv")
+t.fit(store, checkpoint=place / "c.pt", identity="x", on_epoch=lambda row: row["epoch"] == {epoch} and os.kill(os.getpid(), signal.SIGKILL))
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], check=False)
+    assert done.returncode == -signal.SIGKILL
+    _, resumed = fit(store, checkpoint=tmp_path / "c.pt", identity="x")
+    _, unbroken = fit(store)
+    assert resumed.history == unbroken.history
+    assert all(torch.equal(resumed.best[name], unbroken.best[name]) for name in unbroken.best)

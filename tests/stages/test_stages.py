@@ -5,7 +5,9 @@ import hashlib
 import importlib
 import io
 import json
+import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -148,3 +150,68 @@ def test_a_leak_is_named_and_stops_the_pipeline_if_it_shall(tmp_path):
     assert failed.returncode == 2
     assert "set split.group_by to repetition" in failed.stderr
     assert not (tmp_path / "split.csv").exists()
+
+
+def test_a_mistake_is_one_line_and_status_2_too(tmp_path, corpus):
+    done = download(tmp_path, corpus, check=False, path="~no-such-user/music")
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: data.path must be a folder or an archive (tar.gz or zip), there is none at ")
+
+
+def test_a_single_genre_is_told_by_the_first_stage(tmp_path, corpus):
+    shutil.rmtree(corpus / "high")
+    done = download(tmp_path, corpus, check=False)
+    assert done.returncode == 2
+    assert "data/tracks.csv must hold at least 2 genres, got 'low' alone; data/excluded.csv tells" in done.stderr
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """A file system of 24 MB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", folder], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("needs the right to mount a tmpfs")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+def fill(disk: Path, left: int) -> Path:
+    filler = disk / "filler"
+    with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+    os.truncate(filler, max(0, filler.stat().st_size // 4096 * 4096 - left))
+    return filler
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # of mlflow, which finds no server
+def test_a_full_disk_costs_a_line_and_leaves_no_half_output(tmp_path, corpus, disk, monkeypatch):
+    monkeypatch.setenv("DVC_ROOT", str(disk))
+    spectrogram = ["data/spectrograms.npy", "data/spectrograms.csv"]
+    failed = set()
+    for stage, paths in (
+        ("download", ["data/audio", "data/tracks.csv", "data/excluded.csv"]),
+        ("spectrogram", ["data/audio", "data/tracks.csv", *spectrogram, "data/repetitions.csv"]),
+        ("split", ["data/tracks.csv", "data/repetitions.csv", "data/split.csv", "metrics/leaks.csv"]),
+        ("train", [*spectrogram, "data/split.csv", "models/model.pt", "metrics/history.csv"]),
+        ("evaluate", [*spectrogram, "data/split.csv", "metrics/leaks.csv", "models/model.pt", "metrics"]),
+        ("plots", [*spectrogram, "data/split.csv", "models/model.pt", "metrics", "metrics/figures"]),
+    ):
+        for left in (0, 4096, 40_960):
+            filler = fill(disk, left)
+            done = run(stage, *paths, where=disk, overrides=[*FAST, f"data.path={corpus}"], check=False)
+            filler.unlink()
+            assert not [path for path in disk.rglob("*") if "unfinished" in path.name or "incoming" in path.name]
+            if done.returncode:
+                failed.add(stage)
+                errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+                assert done.returncode == 2
+                assert len(errors) == 1, done.stderr
+                assert "must have room left, got: No space left on device" in errors[0]
+        run(stage, *paths, where=disk, overrides=[*FAST, f"data.path={corpus}"])
+    assert failed == {"download", "spectrogram", "split", "train", "evaluate", "plots"}

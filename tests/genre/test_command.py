@@ -1,0 +1,120 @@
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from genre import command
+
+ROOT = Path(__file__).parents[2]
+STAGE = """
+import pathlib, sys, time
+from genre import command
+
+def main(settings, out: pathlib.Path) -> None:
+    {body}
+
+command.run(main)
+"""
+
+
+@pytest.fixture
+def stage(tmp_path, monkeypatch):
+    """Starts a stage with the given body in a process of its own."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+
+    def start(body: str, *words: str) -> subprocess.Popen:
+        params = ["--params", str(ROOT / "params.yaml")]
+        command_line = [sys.executable, "-c", STAGE.format(body=body), "out", *params, *words]
+        return subprocess.Popen(command_line, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    return start
+
+
+def until(condition) -> None:
+    while not condition():
+        time.sleep(0.02)
+
+
+WAITING = """
+    from genre import files
+    with files.replacing(out) as temporary:
+        temporary.touch()
+        time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "text"),
+    [
+        (signal.SIGTERM, 143, "error: told to end (SIGTERM); run again to go on\n"),
+        (signal.SIGINT, 130, "error: interrupted; run again to go on\n"),
+    ],
+)
+def test_a_stage_told_to_end_clears_up_and_says_so_in_one_line(stage, tmp_path, number, status, text):
+    process = stage(WAITING)
+    until((tmp_path / ".out.unfinished").exists)
+    process.send_signal(number)
+    assert process.communicate()[1] == text
+    assert process.returncode == status
+    assert [path.name for path in tmp_path.iterdir() if path.suffix != ".lock"] == []
+
+
+def test_a_second_process_does_not_write_the_same_files(stage, tmp_path):
+    first = stage(WAITING)
+    until((tmp_path / ".out.unfinished").exists)
+    second = stage("out.touch()")
+    assert "is running already on these files, in another process; wait for its end" in second.communicate()[1]
+    assert second.returncode == 2
+    first.kill()
+    first.communicate()
+    third = stage("out.touch()")  # the lock of a killed process is gone with it
+    assert third.communicate() == ("", "")
+    assert (tmp_path / "out").exists()
+
+
+def test_nobody_reading_on_is_no_error(stage):
+    process = stage("print('x' * 100_000); print('y')")
+    process.stdout.close()
+    process.stdout = None
+    assert process.communicate()[1] == ""
+    assert process.returncode == 141
+
+
+def test_a_mistake_in_another_stage_s_section_is_told_before_any_work(stage, tmp_path):
+    process = stage("out.touch()", "--set", "train.epochs=0")
+    assert process.communicate()[1] == "error: train.epochs must be in 1..10000, got 0\n"
+    assert process.returncode == 2
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (MemoryError("9 GB"), "error: out of memory: 9 GB; close other programs"),
+        (OSError(28, "No space left on device", "a.csv"), "error: a.csv must have room left, got: No space left on"),
+        (ValueError("two\nlines \x1b[2J"), r"error: two lines \x1b[2J"),
+        (ValueError(), "error: ValueError"),
+    ],
+)
+def test_each_error_is_one_printable_line(capsys, error, text):
+    with pytest.raises(SystemExit) as end, command.one_line_errors():
+        raise error
+    assert end.value.code == 2
+    printed = capsys.readouterr().err
+    assert printed.startswith(text)
+    assert printed.count("\n") == 1
+
+
+def test_a_bug_keeps_its_traceback():
+    with pytest.raises(KeyError), command.one_line_errors():
+        raise KeyError("a bug")
+
+
+def test_the_handler_of_signals_is_given_back():
+    before = signal.getsignal(signal.SIGTERM)
+    with command.one_line_errors():
+        assert signal.getsignal(signal.SIGTERM) is not before
+    assert signal.getsignal(signal.SIGTERM) is before
