@@ -20,8 +20,8 @@ NAME = "music-genre"
 TAG = "genre.registered"
 RANK = ("track_accuracy_low", "track_accuracy", "clip_accuracy")
 # What genre/serving.py imports, directly or not: the code that is shipped, and what it needs.
-MODULES = ("audio", "augment", "clips", "files", "model", "prediction", "serving", "spectrograms", "training")
-PACKAGES = ("mlflow", "numpy", "pandas", "soundfile", "torch", "torchaudio", "tqdm")
+MODULES = ("audio", "augment", "clips", "files", "model", "params", "prediction", "serving", "spectrograms", "training")
+PACKAGES = ("mlflow", "numpy", "pandas", "ruamel.yaml", "soundfile", "torch", "torchaudio", "tqdm")
 DESCRIPTION = (
     "Tells the genre of a recording. In: `audio`, a file's bytes in base64, or `path`, a file on the server. "
     "Out: `genre` and `probabilities`. Each version is a trained model of the run that it links to."
