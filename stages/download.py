@@ -6,18 +6,24 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import soundfile
 from tqdm import tqdm
 
-from genre import archive, command, corpus, fetch, files, mirrors, synthesis, tracks, workspace
+from genre import archive, command, fetch, files, mirrors, synthesis, tracks, workspace
 from genre.params import Data, Settings
+
+if TYPE_CHECKING:
+    from genre.corpus import Finding
 
 
 def main(settings: Settings, audio: Path, tracks_csv: Path, excluded_csv: Path) -> None:
     """Writes the folder of recordings, the track table and the list of excluded files."""
+    from genre import corpus  # noqa: PLC0415  brings torch, which the processes that compose can do without
+
     data = settings.load(Data)
     incoming = audio.with_name(".incoming")
     shutil.rmtree(incoming, ignore_errors=True)  # of a run that was killed
@@ -75,7 +81,7 @@ def _write_track(job: tuple[str, int, int, Path]) -> None:
     path.write_bytes(encoded.getbuffer())
 
 
-def _take(findings: list[corpus.Finding], source: Path, folder: Path, *, move: bool) -> None:
+def _take(findings: list["Finding"], source: Path, folder: Path, *, move: bool) -> None:
     """Brings the usable recordings into `folder`; the user's own are copied, never touched."""
     folder.mkdir(parents=True)
     for finding in findings:
@@ -85,7 +91,7 @@ def _take(findings: list[corpus.Finding], source: Path, folder: Path, *, move: b
             (shutil.move if move else shutil.copyfile)(source / finding.file, target)
 
 
-def _report(findings: list[corpus.Finding], tracks_csv: Path, excluded_csv: Path) -> None:
+def _report(findings: list["Finding"], tracks_csv: Path, excluded_csv: Path) -> None:
     usable = tracks.table((f.file, f.genre, f.seconds, f.sample_rate) for f in findings if f.reason is None)
     excluded = [(tracks.harmless(f.file), f.reason) for f in findings if f.reason is not None]
     files.write_csv(pd.DataFrame(excluded, columns=["file", "reason"]), excluded_csv)
