@@ -35,6 +35,10 @@ def main(
     per_genre = {subset: metrics.per_genre(tracks[tracks["subset"] == subset]).to_dict("index") for subset in subsets}
     files.write_csv(predictions, folder / "predictions.csv")
     files.write_csv(tracks, folder / "tracks.csv")
+    with files.replacing_folder(folder / "confusion") as tables:
+        for level, rows in (("clips", predictions), ("tracks", tracks)):
+            held_out = rows[rows["subset"] == subsets[-1]]  # DVC's plots draw all rows of a file
+            files.write_csv(held_out[["track", "actual", "predicted"]], tables / f"{level}.csv")
     files.write_json(per_genre, folder / "per_genre.json")
     simpler = _baselines(table, content["genres"], clips)
     with files.replacing_folder(folder / "baselines") as tables:

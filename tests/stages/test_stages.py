@@ -89,6 +89,11 @@ def test_the_whole_pipeline_twice_gives_the_same_bytes(tmp_path, corpus):
     predictions = pd.read_csv(tmp_path / "one" / "metrics" / "predictions.csv")
     assert list(predictions.columns) == ["track", "clip", "subset", "actual", "predicted", "high", "low"]
     assert len(predictions) == 6 * 5
+    for level, count in (("clips", 2 * 5), ("tracks", 2)):
+        shown = pd.read_csv(tmp_path / "one" / "metrics" / "confusion" / f"{level}.csv")
+        assert list(shown.columns) == ["track", "actual", "predicted"]
+        assert len(shown) == count
+        assert set(shown["track"]) == set(predictions.loc[predictions["subset"] == "test", "track"])
     assert not predictions.isna().any(axis=None)
 
 
