@@ -4,7 +4,6 @@ import argparse
 import io
 import json
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 from genre import command
@@ -83,19 +82,14 @@ def _as_json(path: Path, heard: "prediction.Prediction") -> str:  # type: ignore
     return json.dumps({
         "file": str(path),
         "genre": heard.genre,
-        "probabilities": _shares(heard.genres, heard.probabilities),
+        "probabilities": heard.shares(),
         "clips": [
-            {"start_seconds": round(float(start), 2), **_shares(heard.genres, clip)}
-            for start, clip in zip(heard.starts, heard.clips, strict=True)
+            {"start_seconds": round(float(start), 2), **heard.shares(clip)} for clip, start in enumerate(heard.starts)
         ],
     }, ensure_ascii=False)  # fmt: skip
 
 
-def _shares(genres: list[str], probabilities: Iterator[float]) -> dict[str, float]:
-    return {genre: round(float(share), 4) for genre, share in zip(genres, probabilities, strict=True)}
-
-
 def _as_text(path: Path, heard: "prediction.Prediction") -> str:  # type: ignore[name-defined]  # noqa: F821
-    ranked = sorted(_shares(heard.genres, heard.probabilities).items(), key=lambda item: -item[1])[:3]
+    ranked = sorted(heard.shares().items(), key=lambda item: -item[1])[:3]
     shares = ", ".join(f"{genre} {share:.0%}" for genre, share in ranked)
     return command.printable(f"{path}: {heard.genre}  ({shares})")

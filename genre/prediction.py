@@ -36,6 +36,11 @@ class Prediction:
         """The most probable genre."""
         return self.genres[int(self.probabilities.argmax())]
 
+    def shares(self, clip: int | None = None) -> dict[str, float]:
+        """Gives genre -> probability, rounded to 4 decimals: of the whole recording, or of one clip."""
+        chances = self.probabilities if clip is None else self.clips[clip]
+        return {genre: round(float(share), 4) for genre, share in zip(self.genres, chances, strict=True)}
+
 
 class Listener:
     """A trained model, ready to hear recordings; needs nothing but the model file.

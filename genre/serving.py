@@ -41,8 +41,7 @@ class Served:
             heard = self.listener.hear(Path(path))
         else:
             raise ValueError("a request must have audio, a file's bytes in base64, or path; got neither")
-        shares = {genre: round(float(share), 4) for genre, share in zip(heard.genres, heard.probabilities, strict=True)}
-        return {"genre": heard.genre, "probabilities": shares}
+        return {"genre": heard.genre, "probabilities": heard.shares()}
 
 
 def _load_pyfunc(data_path: str) -> Served:

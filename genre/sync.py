@@ -12,7 +12,9 @@ from genre.revisions import Revision
 from genre.runs import Store, address
 
 # Which stage made what is in metrics/; the rest is of `train`.
-TABLES = ("metrics.json", "per_genre.json", "baselines.json", "predictions.csv", "tracks.csv")
+TABLES = frozenset(
+    f"metrics/{name}" for name in ("metrics.json", "per_genre.json", "baselines.json", "predictions.csv", "tracks.csv")
+)
 DONE = "genre.revision."  # begins a tag of a run that has all that a commit holds
 
 
@@ -60,9 +62,9 @@ def _sync_workspace(store: Store | None, *, dry_run: bool) -> str:
     trained = lock.read(path.read_text(encoding="utf-8")) if path.is_file() else None
     if trained is None:
         return "complete"
-    model_pt: Path | None = root / lock.MODEL
-    if model_pt is None or not model_pt.is_file() or fingerprint.of_file(model_pt) != trained.model:
-        model_pt = revisions.model_file(trained.model, "HEAD")
+    here = root / lock.MODEL
+    is_it = here.is_file() and fingerprint.of_file(here) == trained.model
+    model_pt = here if is_it else revisions.model_file(trained.model, "HEAD")
     paths = [*(root / "metrics").glob("*.*"), *(root / "metrics/figures").glob("*.png")]
     files = _wanted({str(path.relative_to(root)): path for path in paths if path.is_file()}, trained)
     result = _result(trained, f"workspace-{trained.model[:8]}", {}, files, model_pt)
@@ -97,7 +99,7 @@ def _wanted(paths: dict[str, Path], trained: lock.Trained) -> dict[str, Path]:
             return True
         if path.startswith("metrics/figures/"):
             return "plots" in trained.later
-        return Path(path).name in TABLES and "evaluate" in trained.later
+        return path in TABLES and "evaluate" in trained.later
 
     kept = {path: file for path, file in paths.items() if belongs(path)}
     return {path.removeprefix("metrics/") if "/figures/" in path else path: kept[path] for path in sorted(kept)}

@@ -38,6 +38,8 @@ def write(root, model="weights", *, accuracy=0.9, evaluated=True):
     digest = fingerprint.of_file(root / "models/model.pt")
     (root / "dvc.lock").write_text(LOCK.format(model=digest, evaluated=digest if evaluated else "other"))
     (root / "metrics/history.csv").write_text(HISTORY)
+    (root / "metrics/confusion").mkdir(exist_ok=True)
+    (root / "metrics/confusion/tracks.csv").write_text("track,actual,predicted\n")  # for DVC's plots alone
     (root / "metrics/metrics.json").write_text(json.dumps({"test": {"track_accuracy": accuracy}}))
     return digest
 
@@ -47,7 +49,7 @@ def commit_experiment(root, name, model):
     baseline = git(root, "rev-parse", "HEAD")
     write(root, model, accuracy=0.5)
     git(root, "add", "-A", "dvc.lock", "metrics")
-    git(root, "commit", "-qm", "experiment")
+    git(root, "commit", "-qm", f"experiment {name}")  # or two within a second could be one commit
     git(root, "update-ref", f"refs/exps/{baseline[:2]}/{baseline[2:]}/{name}", "HEAD")
     git(root, "reset", "-q", "--hard", baseline)
     write(root)
