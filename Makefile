@@ -11,6 +11,7 @@ help:  ## this list
 
 repro: $(READY)  ## reproduce the pipeline: data, model, metrics, figures, MLflow run
 	dvc repro
+	-[ "$$GENRE_TRACKING" = off ] || genre sync  # of a model like the committed one DVC skips what completes its run
 
 test: $(READY)  ## the tests, without the slow ones
 	pytest
