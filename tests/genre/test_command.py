@@ -28,9 +28,15 @@ def stage(tmp_path, monkeypatch):
     def start(body: str, *words: str) -> subprocess.Popen:
         params = ["--params", str(ROOT / "params.yaml")]
         command_line = [sys.executable, "-c", STAGE.format(body=body), "out", *params, *words]
-        return subprocess.Popen(command_line, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        # A shell lets jobs in the background ignore SIGINT, and so would the stage that tests start from there.
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "preexec_fn": heed_interrupts}
+        return subprocess.Popen(command_line, cwd=tmp_path, text=True, **pipes)
 
     return start
+
+
+def heed_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def until(condition) -> None:
