@@ -32,7 +32,7 @@ QUICK = {
     "split": {"valid": 0.33, "test": 0.33, "clip_frames": 32, "clips_per_track": 3},
     "spectrogram": {"n_mels": 32},
     "model": {"base_channels": 2},
-    "train": {"epochs": 8, "batch_size": 4, "device": "cpu", "precision": "float32"},
+    "train": {"epochs": 8, "batch_size": 4, "crop_frames": 32, "device": "cpu", "precision": "float32"},
 }
 UNFINISHED = ("*unfinished*", "*.incoming*")
 
