@@ -162,6 +162,10 @@ class Train:
     device: Annotated[str, one_of("auto", "cpu", "cuda", "mps")]
     precision: Annotated[str, one_of("auto", "float32", "bfloat16")]
 
+    def frames(self, clip_frames: int) -> int:
+        """Gives the length of what the network learns from: a crop's, or the clip's."""
+        return (self.crop_frames or clip_frames) if self.crops == "random" else clip_frames
+
 
 SECTIONS = (Data, Split, Spectrogram, Augment, Model, Train)
 
@@ -199,8 +203,8 @@ class Settings:
             raise ValueError(f"{self.path}: {_shown(unknown[0])} is not a section; there are {', '.join(names)}")
         for section in SECTIONS:
             self.load(section)
-        clip, train = self.load(Split).clip_frames, self.load(Train)
-        crop = (train.crop_frames or clip) if train.crops == "random" else clip
+        clip = self.load(Split).clip_frames
+        crop = self.load(Train).frames(clip)
         if crop > clip:
             raise ValueError(
                 f"train.crop_frames must be at most split.clip_frames ({clip}), got {crop}; null takes whole clips"

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from genre import files, fingerprint, journal, lock, registry
-from genre.runs import Store, enabled, experiment_tags, names_of, short_digest
+from genre import files, fingerprint, journal, lock, registry, runs
+from genre.runs import Store, enabled, experiment_tags, name_of, names_of, short_digest
 from genre.tracking import DATA, in_background
 
 HISTORY = "metrics/history.csv"
@@ -25,6 +25,7 @@ class Result:
         data: File name -> MD5, what the model was trained on.
         files: `folder/name` in the run -> path.
         model_pt: The model file, or None where it is not at hand.
+        study: The study that it is of, or nothing.
     """
 
     model: str
@@ -34,6 +35,7 @@ class Result:
     data: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, Path] = field(default_factory=dict)
     model_pt: Path | None = None
+    study: str = ""
 
 
 def record(model_pt: Path, parts: Mapping[str, Sequence[Path]], *, register: bool = False) -> None:
@@ -46,10 +48,12 @@ def record(model_pt: Path, parts: Mapping[str, Sequence[Path]], *, register: boo
         store = Store()
         store.end_abandoned()
         named = {name: path for folder, paths in parts.items() for name, path in names_of(paths, folder).items()}
-        tags = experiment_tags()
-        name = tags.get("dvc.exp.name") or f"workspace-{digest[:8]}"
+        known, kept = _locked(digest), model_pt if register else None
         complete(
-            store, Result(digest, name, tags, **_locked(digest), files=named, model_pt=model_pt if register else None)
+            store,
+            Result(
+                digest, name_of(digest), experiment_tags(), **known, files=named, model_pt=kept, study=runs.study()[0]
+            ),
         )
 
     background = in_background()
@@ -58,12 +62,9 @@ def record(model_pt: Path, parts: Mapping[str, Sequence[Path]], *, register: boo
 
 
 def _locked(model: str) -> dict[str, Any]:
-    """Gives what the workspace's dvc.lock says of a model, if it is the one that it is about."""
-    path = Path("dvc.lock")
-    trained = lock.read(path.read_text(encoding="utf-8")) if path.is_file() else None
-    if trained is None or trained.model != model:
-        return {}
-    return {"parameters": trained.parameters, "data": trained.data}
+    """Gives what the workspace's lock files say of a model, if they know it."""
+    known = next((trained for trained in lock.of_workspace(Path()) if trained.model == model), None)
+    return {"parameters": known.parameters, "data": known.data} if known else {}
 
 
 def find(store: Store, model: str) -> Any:
@@ -101,7 +102,9 @@ def complete(store: Store, result: Result, *, replace: bool = True) -> None:
     Args:
         replace: Whether files that the run holds with other content are replaced.
     """
-    run = find(store, result.model) or store.create(result.name, {"genre.model": result.model, **result.tags})
+    run = find(store, result.model) or store.create(
+        result.name, {"genre.model": result.model, **result.tags}, study=result.study
+    )
     run_id = run.info.run_id
     _add_tags(store, run, result)
     store.log_parameters(run, result.parameters)
@@ -128,7 +131,7 @@ def _add_tags(store: Store, run: Any, result: Result) -> None:
     wanted = {"genre.model": result.model, **result.tags, **{DATA + path: md5 for path, md5 in result.data.items()}}
     missing = {name: value for name, value in wanted.items() if name not in run.data.tags}
     if "mlflow.parentRunId" not in run.data.tags:
-        missing |= store.study_tags()
+        missing |= store.study_tags(result.study)
     store.tag(run, missing)
     if "dvc.exp.name" in missing and run.info.run_name != missing["dvc.exp.name"]:
         store.client.update_run(run.info.run_id, name=missing["dvc.exp.name"])

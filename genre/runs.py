@@ -91,13 +91,12 @@ class Store:
         runs = self.client.search_runs([self.experiment], f"tags.`genre.{tag}` = '{value}'")
         return next((run for run in runs if run.info.run_id != besides), None)
 
-    def create(self, name: str, tags: Mapping[str, str]) -> Any:
-        """Makes a run; a study that it is of, in `GENRE_STUDY`, becomes its parent."""
-        return self.client.create_run(self.experiment, tags={**tags, **self.study_tags()}, run_name=name)
+    def create(self, name: str, tags: Mapping[str, str], *, study: str = "") -> Any:
+        """Makes a run; the study that it is of, if any, becomes its parent."""
+        return self.client.create_run(self.experiment, tags={**tags, **self.study_tags(study)}, run_name=name)
 
-    def study_tags(self) -> dict[str, str]:
+    def study_tags(self, study: str) -> dict[str, str]:
         """Gives the tags that make a run the child of its study, whose own run is made if there is none yet."""
-        study = os.environ.get("GENRE_STUDY")
         if not study:
             return {}
         with self.lock():
@@ -199,6 +198,17 @@ def _is_alive(process: str) -> bool:
     with suppress(ValueError, psutil.Error):
         return abs(psutil.Process(int(number)).create_time() - float(began)) < 2
     return False
+
+
+def study() -> tuple[str, str]:
+    """Gives the study that this run is of and the run's name in it, from `GENRE_STUDY` (`STUDY` or `STUDY/RUN`)."""
+    name, _, run = os.environ.get("GENRE_STUDY", "").partition("/")
+    return name, run
+
+
+def name_of(digest: str) -> str:
+    """Gives a run's name: of DVC's experiment, else of the run in its study, else one of the given content."""
+    return os.environ.get("DVC_EXP_NAME") or study()[1] or f"workspace-{digest[:8]}"
 
 
 def experiment_tags() -> dict[str, str]:

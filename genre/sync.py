@@ -7,6 +7,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from genre import fingerprint, lock, recording, revisions, workspace
+from genre.lock import Trained
 from genre.recording import HISTORY, Result
 from genre.revisions import Revision
 from genre.runs import Store, address
@@ -33,8 +34,8 @@ def sync(names: Sequence[str], *, all_experiments: bool, dry_run: bool) -> None:
     if store and not dry_run:
         store.end_abandoned()
     counts = {"new": 0, "completed": 0, "complete": 0}
-    if not names:
-        counts[_sync_workspace(store, dry_run=dry_run)] += 1
+    for trained in () if names else lock.of_workspace(workspace.repository()):
+        counts[_sync_workspace(store, trained, dry_run=dry_run)] += 1
     for revision in tqdm(wanted, desc="sync", unit="revision", disable=None):
         state = "complete" if revision.commit[:12] in done else _sync_revision(store, revision, known, dry_run=dry_run)
         counts[state] += 1
@@ -56,19 +57,20 @@ def _store(*, dry_run: bool) -> Store | None:
         raise ValueError(f"MLflow at {address()} cannot be reached: {' '.join(str(error).split())[:200]}") from error
 
 
-def _sync_workspace(store: Store | None, *, dry_run: bool) -> str:
+def _sync_workspace(store: Store | None, trained: Trained, *, dry_run: bool) -> str:
+    """Brings a model of the workspace's pipeline or of its studies."""
     root = workspace.repository()
-    path = root / "dvc.lock"
-    trained = lock.read(path.read_text(encoding="utf-8")) if path.is_file() else None
-    if trained is None:
-        return "complete"
-    here = root / lock.MODEL
+    here = root / trained.path
     is_it = here.is_file() and fingerprint.of_file(here) == trained.model
     model_pt = here if is_it else revisions.model_file(trained.model, "HEAD")
-    paths = [*(root / "metrics").glob("*.*"), *(root / "metrics/figures").glob("*.png")]
-    files = _wanted({str(path.relative_to(root)): path for path in paths if path.is_file()}, trained)
-    result = _result(trained, f"workspace-{trained.model[:8]}", {}, files, model_pt)
-    return _bring(store, "workspace", result, dry_run=dry_run, replace=True)
+    folder = root / trained.metrics
+    paths = {f"metrics/{path.name}": path for path in folder.glob("*.*")}
+    paths |= {f"metrics/figures/{path.name}": path for path in (folder / "figures").glob("*.png")}
+    paths[HISTORY] = root / trained.history
+    files = _wanted({name: path for name, path in paths.items() if path.is_file()}, trained)
+    study, _, run = trained.study.partition("/")
+    result = _result(trained, run or f"workspace-{trained.model[:8]}", {}, files, model_pt, study=study)
+    return _bring(store, trained.study or "workspace", result, dry_run=dry_run, replace=True)
 
 
 def _sync_revision(store: Store | None, revision: Revision, known: Sequence[Revision], *, dry_run: bool) -> str:
@@ -91,7 +93,7 @@ def _sync_revision(store: Store | None, revision: Revision, known: Sequence[Revi
     return state
 
 
-def _wanted(paths: dict[str, Path], trained: lock.Trained) -> dict[str, Path]:
+def _wanted(paths: dict[str, Path], trained: Trained) -> dict[str, Path]:
     """Chooses what belongs to the model: path in the repository -> file, to name in the run -> file."""
 
     def belongs(path: str) -> bool:
@@ -106,9 +108,9 @@ def _wanted(paths: dict[str, Path], trained: lock.Trained) -> dict[str, Path]:
 
 
 def _result(
-    trained: lock.Trained, name: str, tags: dict[str, str], files: dict[str, Path], model_pt: Path | None
+    trained: Trained, name: str, tags: dict[str, str], files: dict[str, Path], model_pt: Path | None, *, study: str = ""
 ) -> Result:
-    return Result(trained.model, name, tags, trained.parameters, trained.data, files, model_pt)
+    return Result(trained.model, name, tags, trained.parameters, trained.data, files, model_pt, study)
 
 
 def _tags(revision: Revision) -> dict[str, str]:

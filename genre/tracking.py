@@ -14,7 +14,7 @@ import psutil
 
 from genre import fingerprint, journal
 from genre.background import Background
-from genre.runs import Row, Store, address, enabled, experiment_tags, process_tags
+from genre.runs import Row, Store, address, enabled, experiment_tags, name_of, process_tags, study
 
 PATIENCE = {"local": 120.0, "server": 15.0}  # seconds; making a local database takes about ten
 ADVICE = "the results are on disk, and `genre sync` brings them to MLflow later"
@@ -50,7 +50,7 @@ class TrainingRun:
         self.store.tag(self.run, self.tags)  # of the process that goes on with it
 
     def _create(self) -> None:
-        self.run = self.store.create(self.tags.get("dvc.exp.name") or f"workspace-{self.inputs[:8]}", self.tags)
+        self.run = self.store.create(name_of(self.inputs), self.tags, study=study()[0])
         self.store.log_parameters(self.run, self.parameters)
         digests = {name.removeprefix(DATA): value for name, value in self.tags.items() if name.startswith(DATA)}
         self.store.log_datasets(self.run.info.run_id, digests)

@@ -1,11 +1,13 @@
 """Stage download: fetches or makes the recordings, decodes each once, and lists those that can be used."""
 
 import io
+import os
 import shutil
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -64,11 +66,22 @@ def _obtain(data: Data, incoming: Path) -> Path:
 def _synthesise(data: Data, folder: Path) -> None:
     jobs = [(genre, number, data.seed, folder) for genre in synthesis.GENRES for number in range(data.tracks_per_genre)]
     try:
-        with ProcessPoolExecutor(mp_context=get_context("spawn")) as processes:
+        with ProcessPoolExecutor(mp_context=get_context("spawn"), initializer=_end_with_parent) as processes:
             for _ in tqdm(processes.map(_write_track, jobs), "composing", len(jobs), unit="track", disable=None):
                 pass
     except BrokenProcessPool as error:  # the system ends processes where memory is short
         raise ValueError("a process that composes was ended from outside; if memory is short, close others") from error
+
+
+def _end_with_parent() -> None:
+    """Lets this process end when the one that started it is killed, which could not tell it to."""
+
+    def wait() -> None:
+        if parent := parent_process():
+            parent.join()
+            os._exit(1)
+
+    Thread(target=wait, daemon=True).start()
 
 
 def _write_track(job: tuple[str, int, int, Path]) -> None:

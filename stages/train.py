@@ -34,7 +34,7 @@ def main(settings: Settings, values: Path, index: Path, split_csv: Path, model_p
     learners = table[table["subset"] == "train"]
     clips = TrainingClips(
         store, list(learners["track"]), [genres.index(genre) for genre in learners["genre"]],
-        **cutting | {"clip_frames": _crop_frames(train, split)},
+        **cutting | {"clip_frames": train.frames(split.clip_frames)},
         crops=train.crops, augmentation=asdict(augment), seed=train.seed,
     )  # fmt: skip
     choices = {name: value for name, value in asdict(train).items() if name not in OF_CLIPS_AND_HARDWARE}
@@ -52,11 +52,6 @@ def main(settings: Settings, values: Path, index: Path, split_csv: Path, model_p
         model.save(model_pt, network, sizes=sizes, genres=genres, cutting=cutting, spectrogram=asdict(spectrogram))
         run.finish(model_pt, best_epoch=progress.best_epoch)
     training.forget(checkpoint)
-
-
-def _crop_frames(train: Train, split: Split) -> int:
-    """Gives the length of what the network learns from."""
-    return (train.crop_frames or split.clip_frames) if train.crops == "random" else split.clip_frames
 
 
 def _validation(

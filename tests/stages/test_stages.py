@@ -202,7 +202,10 @@ def test_a_full_disk_costs_a_line_and_leaves_no_half_output(tmp_path, corpus, di
     for stage, paths in (
         ("download", ["data/audio", "data/tracks.csv", "data/excluded.csv"]),
         ("spectrogram", ["data/audio", "data/tracks.csv", *spectrogram, "data/repetitions.csv"]),
-        ("split", ["data/tracks.csv", "data/repetitions.csv", "data/split.csv", "metrics/leaks.csv"]),
+        (
+            "split",
+            ["data/tracks.csv", "data/repetitions.csv", "data/split.csv", "metrics/leaks.csv", "data/left_out.csv"],
+        ),
         ("train", [*spectrogram, "data/split.csv", "models/model.pt", "metrics/history.csv"]),
         ("evaluate", [*spectrogram, "data/split.csv", "metrics/leaks.csv", "models/model.pt", "metrics"]),
         ("plots", [*spectrogram, "data/split.csv", "models/model.pt", "metrics", "metrics/figures"]),
