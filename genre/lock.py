@@ -88,25 +88,24 @@ def read_study(text: str) -> list[Trained]:
     Raises:
         ValueError: It is not YAML.
     """
-    stages, found = _stages(text), []
-    for name, stage in stages.items():
-        models = {path: md5 for path, md5 in _digests(stage, "outs").items() if path.endswith("/model.pt")}
-        for path, md5 in models.items() if name.startswith("train@") else ():
-            evaluated = _digests(stages.get(name.replace("train@", "evaluate@"), {}), "deps").get(path) == md5
-            used = {dep: digest for dep, digest in _digests(stage, "deps").items() if not dep.endswith(".py")}
-            words = shlex.split(stage["cmd"])
-            study = next((word.partition("=")[2] for word in words if word.startswith("GENRE_STUDY=")), "study")
-            found.append(
-                Trained(
-                    md5,
-                    _parameters(stage) | _overrides(words),
-                    {PurePosixPath(dep).name: digest for dep, digest in used.items()},
-                    frozenset({"evaluate"} if evaluated else ()),
-                    path,
-                    study,
-                )
-            )
-    return found
+    stages = _stages(text)
+    return [_trained_in_study(stages, name) for name in stages if name.startswith("train@")]
+
+
+def _trained_in_study(stages: Mapping[str, Any], name: str) -> Trained:
+    stage = stages[name]
+    words = shlex.split(stage["cmd"])
+    path, md5 = next((path, md5) for path, md5 in _digests(stage, "outs").items() if path.endswith("/model.pt"))
+    evaluation = stages.get(name.replace("train@", "evaluate@"), {})
+    used = {dep: digest for dep, digest in _digests(stage, "deps").items() if not dep.endswith(".py")}
+    return Trained(
+        md5,
+        _parameters(stage) | _overrides(words),
+        {PurePosixPath(dep).name: digest for dep, digest in used.items()},
+        frozenset({"evaluate"} if _digests(evaluation, "deps").get(path) == md5 else ()),
+        path,
+        next((word.partition("=")[2] for word in words if word.startswith("GENRE_STUDY=")), "study"),
+    )
 
 
 def _stages(text: str) -> dict[str, Any]:

@@ -140,9 +140,14 @@ def in_background() -> Background:
 
 def _load() -> dict[str, float]:
     """Measures the machine over the epoch that ends; MLflow shows what begins with `system/` in a tab of its own."""
+    import torch  # noqa: PLC0415  whoever trains has it; `genre sync` does not need it
+
     memory = psutil.virtual_memory()
-    return {
+    load = {
         "system/cpu_utilization_percentage": psutil.cpu_percent(),
         "system/system_memory_usage_percentage": memory.percent,
         "system/process_memory_usage_megabytes": psutil.Process().memory_info().rss / 1e6,
     }
+    if torch.cuda.is_available():
+        load["system/gpu_0_memory_usage_megabytes"] = torch.cuda.max_memory_reserved() / 1e6
+    return load

@@ -144,6 +144,12 @@ def test_runs_of_a_study_are_children_of_one_parent(root, monkeypatch):
     assert len(children) == 2
 
 
+def test_a_run_of_a_study_has_its_name_there(root, monkeypatch):
+    monkeypatch.setenv("GENRE_STUDY", "recipes/ours-stratified-1")
+    train(root)
+    assert sorted(run.info.run_name for run in stored()[1]) == ["ours-stratified-1", "recipes"]
+
+
 def test_a_training_leaves_no_note_once_mlflow_knows_its_model(root):
     train(root)
     assert list((root / ".checkpoints").glob("*")) == []
@@ -154,6 +160,14 @@ def test_inputs_and_load_of_the_machine_are_in_the_run(root):
     (run,) = stored()[1]
     assert [item.dataset.name for item in run.inputs.dataset_inputs] == ["split.csv"]
     assert run.data.metrics["system/process_memory_usage_megabytes"] > 0
+
+
+def test_memory_of_a_gpu_is_in_the_run_where_there_is_one(root, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.max_memory_reserved", lambda: 3e9)
+    train(root)
+    (run,) = stored()[1]
+    assert run.data.metrics["system/gpu_0_memory_usage_megabytes"] == 3000
 
 
 def test_a_registered_model_answers_from_mlflow(root, monkeypatch):
