@@ -26,6 +26,7 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument("files", nargs="+", type=Path, metavar="FILE", help="recordings: wav, flac, ogg, mp3, au ...")
     predict.add_argument("--model", type=Path, default=Path("models/model.pt"), help="default: models/model.pt")
     predict.add_argument("--json", action="store_true", help="one JSON object a line, all probabilities")
+    predict.add_argument("--figure", type=Path, metavar="PNG", help="draw what is heard over time, of one FILE")
     predict.set_defaults(run=_predict)
     sync = commands.add_parser("sync", help="bring what DVC knows to MLflow: cached, pulled and offline runs too")
     sync.add_argument("revisions", nargs="*", metavar="REV",
@@ -46,6 +47,8 @@ def _predict(arguments: argparse.Namespace) -> int:
     """Prints a line a file; a file that cannot be heard gets its line on standard error, and the others go on."""
     from genre import prediction  # noqa: PLC0415  torch takes three seconds, which `--help` need not wait for
 
+    if arguments.figure and len(arguments.files) > 1:
+        raise ValueError(f"--figure must get one FILE, got {len(arguments.files)}; call it once for each")
     listener = prediction.Listener(arguments.model)
     status = 0
     for path in arguments.files:
@@ -56,8 +59,17 @@ def _predict(arguments: argparse.Namespace) -> int:
             print("error:", command.one_line(where + str(error)), file=sys.stderr)
             status = 2
             continue
+        if arguments.figure:
+            _draw(path, heard, arguments.figure)
         print(_as_json(path, heard) if arguments.json else _as_text(path, heard), flush=True)
     return status
+
+
+def _draw(path: Path, heard: "prediction.Prediction", png: Path) -> None:  # type: ignore[name-defined]  # noqa: F821
+    from genre import drawing, figures  # noqa: PLC0415  as above
+
+    title = command.printable(path.name)
+    drawing.save(figures.predictions_over_time(heard.clips, list(heard.starts), heard.genres, title), png)
 
 
 def _sync(arguments: argparse.Namespace) -> int:

@@ -1,37 +1,31 @@
-"""The figures: arrays and tables in, a `matplotlib.figure.Figure` out; the only importer of matplotlib.
+"""Figures of results: tables in, a `matplotlib.figure.Figure` out."""
 
-They are made for a white page at 800 pixels of width. They need no display, leave matplotlib's settings as they are,
-and use its own defaults and fonts, so that the same versions of it draw the same bytes on every machine.
-"""
+from collections.abc import Sequence
+from typing import Any
 
-import functools
-import math
-import textwrap
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import Any, ParamSpec
-
-import matplotlib.style
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from matplotlib import colormaps, font_manager
-from matplotlib.axes import Axes
-from matplotlib.axis import Axis
-from matplotlib.cm import ScalarMappable
+from matplotlib import colormaps
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from genre import files
+from genre.drawing import (
+    BLUE,
+    DARK,
+    GREEN,
+    LIGHT,
+    NAME_WIDTH,
+    ORANGE,
+    VERMILLION,
+    WIDTH,
+    Values,
+    colour_bar,
+    name_ticks,
+    styled,
+)
 
-DPI = 150
-WIDTH = 8.0  # inches: 1200 pixels, so that text of 9 points is 12 pixels high at 800
-NAME_WIDTH = 25  # characters in a line of a genre's or system's name, of which there may be two
-# Okabe and Ito (2008), https://jfly.uni-koeln.de/color/: told apart with any colour vision.
-BLUE, ORANGE, GREEN, VERMILLION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
-DARK, LIGHT = "#4D4D4D", "#D9D9D9"
 SUBSET_COLOURS = {"train": BLUE, "valid": ORANGE, "test": GREEN}
 MARKERS = ("o", "s", "^")
 SYSTEM_NAMES = {
@@ -39,62 +33,12 @@ SYSTEM_NAMES = {
     "linear": "logistic regression on mel bands",
     "svm_mfcc": "SVM on MFCCs",
 }
-LEVELS = "viridis"
 # cividis from white on, so that nothing looks like nothing; its own low end, a bright yellow, looks like much.
 _DEPTHS = np.linspace(0, 1, 256)
 SHARES = ListedColormap(1 - np.sqrt(_DEPTHS)[:, None] * (1 - colormaps["cividis_r"](_DEPTHS)[:, :3]))
-DECIBELS = 80.0  # a mel_specgram's 0..1 is -80..0 dB
-HERTZ_TICKS = (100, 200, 500, 1000, 2000, 5000, 10000)
-# DejaVu lacks Chinese, Japanese and Korean; the last one draws a box for any letter that no other font has.
-FONTS = ("DejaVu Sans", "Noto Sans CJK JP", "Hiragino Sans", "Yu Gothic", "Malgun Gothic")
-LAST_FONT = "Last Resort High-Efficiency"
-STYLE: dict[str, Any] = {
-    "font.family": [*(font for font in FONTS if font in font_manager.get_font_names()), LAST_FONT],
-    "font.size": 9,
-    "axes.titlesize": 10,
-    "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "axes.edgecolor": DARK,
-    "figure.dpi": DPI,
-    "figure.labelsize": 9,
-    "grid.color": LIGHT,
-    "grid.linewidth": 0.6,
-    "legend.frameon": False,
-    "text.parse_math": False,  # a genre may be named A$AP or $ and $$
-}
-Values = npt.NDArray[np.floating[Any]]
-P = ParamSpec("P")
 
 
-def _styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
-    """Runs `draw` under STYLE on top of matplotlib's defaults, whatever the user's own settings are."""
-
-    @functools.wraps(draw)
-    def drawn(*args: P.args, **kwargs: P.kwargs) -> Figure:
-        with matplotlib.style.context(["default", STYLE]):
-            figure = draw(*args, **kwargs)
-            # Each pass of the layout starts from the last one and moves things a little: one pass, then no more.
-            ConstrainedLayoutEngine().execute(figure)
-            return figure
-
-    return drawn
-
-
-def save(figure: Figure, path: Path) -> None:
-    """Writes a PNG of DPI dots per inch, whole or not at all; the same figure gives the same bytes.
-
-    Raises:
-        ValueError: The name does not end in .png.
-    """
-    if path.suffix != ".png":
-        raise ValueError(f"a figure's name must end in .png, got {path.name!r}; rename it")
-    with matplotlib.style.context(["default", STYLE]), files.replacing(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=DPI, metadata={"Software": None})
-
-
-@_styled
+@styled
 def training_curves(history: pd.DataFrame, best_epoch: int) -> Figure:
     """Draws loss, accuracy and learning rate over the epochs.
 
@@ -140,7 +84,7 @@ def training_curves(history: pd.DataFrame, best_epoch: int) -> Figure:
     return figure
 
 
-@_styled
+@styled
 def confusion_matrix(actual: Sequence[str], predicted: Sequence[str], genres: Sequence[str], *, title: str) -> Figure:
     """Draws which genre is taken for which: a row for each actual genre, a column for each predicted one.
 
@@ -163,13 +107,13 @@ def confusion_matrix(actual: Sequence[str], predicted: Sequence[str], genres: Se
         look: dict[str, Any] = {"color": "white" if shares[row, column] > 65 else "black", "ha": "center"}
         axes.text(column, row, f"{shares[row, column]:.0f}%", va="bottom", size=size, **look)
         axes.text(column, row, str(counts[row, column]), va="top", size=0.85 * size, **look)
-    _name_ticks(axes.xaxis, genres, rotation=90 if len(genres) > 5 or longest > 10 else 0)
-    _name_ticks(axes.yaxis, genres)
-    _colour_bar(figure, image, [axes], "share of the actual genre, % (count below)")
+    name_ticks(axes.xaxis, genres, rotation=90 if len(genres) > 5 or longest > 10 else 0)
+    name_ticks(axes.yaxis, genres)
+    colour_bar(figure, image, [axes], "share of the actual genre, % (count below)")
     return figure
 
 
-@_styled
+@styled
 def genre_scores(scores: pd.DataFrame, *, title: str) -> Figure:
     """Draws precision, recall and F1 of each genre as dots, from top to bottom in the order given.
 
@@ -192,7 +136,7 @@ def genre_scores(scores: pd.DataFrame, *, title: str) -> Figure:
         )  # apart, so that none hides another
         axes.hlines(places, 0, scores[column], color=LIGHT, linewidth=2, zorder=1)
         axes.scatter(scores[column], places, s=30, color=colour, marker=MARKERS[number], label=label, zorder=3)
-    _name_ticks(axes.yaxis, [str(genre) for genre in scores.index], reverse=True)
+    name_ticks(axes.yaxis, [str(genre) for genre in scores.index], reverse=True)
     counts = axes.secondary_yaxis("right")
     counts.set_yticks(rows, [f"n = {count:g}" for count in scores["support"]])
     counts.spines["right"].set_visible(False)
@@ -202,7 +146,7 @@ def genre_scores(scores: pd.DataFrame, *, title: str) -> Figure:
     return figure
 
 
-@_styled
+@styled
 def reliability(confidence: Values, correct: npt.NDArray[np.bool_], *, bins: int = 10, title: str) -> Figure:
     """Draws how often a confidence comes true, bin by bin, and how many clips are in each bin.
 
@@ -239,48 +183,7 @@ def reliability(confidence: Values, correct: npt.NDArray[np.bool_], *, bins: int
     return figure
 
 
-@_styled
-def mean_spectrograms(
-    means: Mapping[str, Values], *, sample_rate: int, hop_length: int, mel_frequencies: Values
-) -> Figure:
-    """Draws the mean mel_specgram of each genre in a grid, in the order given, on one scale of colour.
-
-    Args:
-        means: Genre -> `(n_mels, frame)` in 0..1, which stands for -80..0 dB relative to the track's peak.
-        sample_rate: In Hz.
-        hop_length: Samples from frame to frame.
-        mel_frequencies: `(n_mels,)` the centre of each band in Hz, increasing.
-
-    Raises:
-        ValueError: Nothing to draw, or a mel_specgram that has another number of bands than mel_frequencies.
-    """
-    columns = min((5, 4, 3), key=lambda number: -len(means) % number) if len(means) > 3 else len(means)
-    figure, panels = _mel_panels(means, columns, sample_rate, hop_length, mel_frequencies)
-    # Means have none of the extremes: on the scale of -80..0 dB all of them would look alike.
-    lowest = min((float(mean.min()) for mean in means.values()), default=0.0)
-    highest = max((float(mean.max()) for mean in means.values()), default=1.0)
-    for panel in panels:
-        panel.images[0].set_clim(lowest * DECIBELS - DECIBELS, highest * DECIBELS - DECIBELS)
-    return figure
-
-
-@_styled
-def spectrogram(
-    mel_specgram: Values, *, sample_rate: int, hop_length: int, mel_frequencies: Values, title: str
-) -> Figure:
-    """Draws one mel_specgram, `(n_mels, frame)`, on the scale of -80..0 dB; see `mean_spectrograms`."""
-    return _mel_panels({title: mel_specgram}, 1, sample_rate, hop_length, mel_frequencies)[0]
-
-
-@_styled
-def augmentations(
-    examples: Mapping[str, Values], *, sample_rate: int, hop_length: int, mel_frequencies: Values
-) -> Figure:
-    """Draws label -> mel_specgram, such as the original and each augmentation of it; see `mean_spectrograms`."""
-    return _mel_panels(examples, min(3, len(examples)), sample_rate, hop_length, mel_frequencies)[0]
-
-
-@_styled
+@styled
 def predictions_over_time(
     probabilities: Values, starts_seconds: Sequence[float], genres: Sequence[str], title: str
 ) -> Figure:
@@ -314,12 +217,12 @@ def predictions_over_time(
     whole.bar_label(bars, [f"{mean:.0%}" for mean in means], padding=2)
     whole.set(xlabel="mean of the clips", xlim=(0, 1.35), xticks=[])
     whole.tick_params(axis="y", length=0)
-    _name_ticks(time.yaxis, genres, reverse=True)
-    _colour_bar(figure, mesh, [time, whole], "probability")
+    name_ticks(time.yaxis, genres, reverse=True)
+    colour_bar(figure, mesh, [time, whole], "probability")
     return figure
 
 
-@_styled
+@styled
 def baseline_comparison(scores: pd.DataFrame) -> Figure:
     """Draws the accuracy of the network and of simpler systems, with intervals: a panel a level, a row a system.
 
@@ -350,7 +253,7 @@ def baseline_comparison(scores: pd.DataFrame) -> Figure:
         axes.xaxis.set_major_formatter(PercentFormatter(1))
         axes.grid(axis="x")
         axes.tick_params(axis="y", length=0)
-    _name_ticks(panels[0].yaxis, [SYSTEM_NAMES.get(name, name) for name in systems], reverse=True)
+    name_ticks(panels[0].yaxis, [SYSTEM_NAMES.get(name, name) for name in systems], reverse=True)
     figure.supxlabel("accuracy, with 95% interval")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper right", ncols=len(subsets))
     return figure
@@ -359,29 +262,6 @@ def baseline_comparison(scores: pd.DataFrame) -> Figure:
 def _has_numbers(table: pd.DataFrame, column: str) -> bool:
     """Says whether the column exists and is not empty: an empty CSV column comes as text or as NaN."""
     return column in table and bool(pd.to_numeric(table[column], errors="coerce").notna().any())
-
-
-def _wrapped(name: str, width: int, lines: int) -> str:
-    """Breaks a long name into lines, and leaves out of its middle what they cannot hold: names differ at the ends."""
-    shorter = (f"{name[:half]}…{name[-half:]}" for half in range((len(name) - 1) // 2, 0, -1))
-    wraps = (textwrap.wrap(kept, width) for kept in (name, *shorter))
-    return "\n".join(next(wrap for wrap in wraps if len(wrap) <= lines))
-
-
-def _name_ticks(axis: Axis, names: Sequence[str], *, rotation: int = 0, reverse: bool = False) -> None:
-    """Labels the positions 0, 1, ... with names; `reverse` puts the first one on top of a vertical axis."""
-    labels = [_wrapped(name, NAME_WIDTH, 2) for name in names]
-    size = 7.5 if any("\n" in label for label in labels) else 9
-    axis.set_ticks(range(len(names)), labels, rotation=rotation, fontsize=size, linespacing=1.0)
-    axis.set_tick_params(length=0)
-    if reverse:
-        axis.axes.set_ylim(len(names) - 0.5, -0.5)
-
-
-def _colour_bar(figure: Figure, image: ScalarMappable, panels: Sequence[Axes], label: str) -> None:
-    """Explains the colours at the right of the panels, by a bar of about one size in figures of all heights."""
-    shrink = min(1.0, 3.6 / figure.get_figheight())
-    figure.colorbar(image, ax=panels, label=label, shrink=shrink, aspect=24, fraction=0.05)
 
 
 def _counts(actual: Sequence[str], predicted: Sequence[str], genres: Sequence[str]) -> npt.NDArray[np.int64]:
@@ -416,51 +296,3 @@ def _reliability(
     counts = np.bincount(place, minlength=bins)
     sums = [np.bincount(place, weights=values, minlength=bins) for values in (confidence, correct)]
     return counts, sums[0] / np.maximum(counts, 1), sums[1] / np.maximum(counts, 1)
-
-
-def _mel_image(axes: Axes, mel_specgram: Values, frame_seconds: float) -> None:
-    """Draws `(n_mels, frame)` on -80..0 dB, with band i at the height i and the lowest at the bottom."""
-    n_mels, frames = mel_specgram.shape
-    axes.imshow(
-        np.asarray(mel_specgram, np.float32) * DECIBELS - DECIBELS,
-        aspect="auto",
-        cmap=LEVELS,
-        extent=(0, frames * frame_seconds, -0.5, n_mels - 0.5),
-        origin="lower",
-        vmin=-DECIBELS,
-        vmax=0,
-    )
-
-
-def _mel_panels(
-    examples: Mapping[str, Values],
-    columns: int,
-    sample_rate: int,
-    hop_length: int,
-    mel_frequencies: Values,
-) -> tuple[Figure, list[Axes]]:
-    """Draws label -> `(n_mels, frame)` in a grid of panels, with axes in seconds and Hz."""
-    if not examples:
-        raise ValueError("there must be at least one mel_specgram to draw, got none")
-    height = min(3.4, 6.6 / columns)  # inches of a panel
-    titles = [_wrapped(label, 80 // columns, 3) for label in examples]
-    lines = 1 + max(title.count("\n") for title in titles)
-    rows = math.ceil(len(examples) / columns)
-    figure = Figure((WIDTH, 0.7 + (height + 0.1 + 0.2 * lines) * rows))
-    grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
-    for axes, title, (label, mel_specgram) in zip(grid, titles, examples.items(), strict=False):
-        if len(mel_specgram) != len(mel_frequencies):
-            raise ValueError(f"{label!r} must have {len(mel_frequencies)} mel bands, got {len(mel_specgram)}")
-        _mel_image(axes, mel_specgram, hop_length / sample_rate)
-        axes.set_title(title, fontsize=9)
-    ticks = HERTZ_TICKS if height > 3 else HERTZ_TICKS[1:]  # the lowest two would touch in a small panel
-    hertz = [tick for tick in ticks if mel_frequencies[0] <= tick <= mel_frequencies[-1]]
-    places = np.interp(hertz, mel_frequencies, np.arange(len(mel_frequencies)))
-    grid[0].set_yticks(places, [str(tick) for tick in hertz])
-    for axes in grid[len(examples) :]:
-        axes.remove()
-    panels = list(grid[: len(examples)])
-    figure.supxlabel("time, s")
-    figure.supylabel("frequency, Hz (mel scale)")
-    _colour_bar(figure, panels[0].images[0], panels, "dB relative to the track's peak")
-    return figure, panels

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
-from genre import audio, command, figures, files, metrics, recording, spectrograms, splits
+from genre import audio, command, drawing, figures, files, mel_figures, metrics, recording, spectrograms, splits
 from genre.augment import augment
 from genre.params import Augment, Settings, Spectrogram, Split
 
@@ -37,12 +37,12 @@ def main(
         unfinished.mkdir()
         drawn = {
             **_scores(results),
-            "mean_spectrograms": figures.mean_spectrograms(_means(store, table, split.clip_frames), **axes),
-            "spectrogram": figures.spectrogram(store.whole(example["track"]), title=example["track"], **axes),
-            "augmentations": figures.augmentations(_augmented(clip, settings.load(Augment)), **axes),
+            "mean_spectrograms": mel_figures.mean_spectrograms(_means(store, table, split.clip_frames), **axes),
+            "spectrogram": mel_figures.spectrogram(store.whole(example["track"]), title=example["track"], **axes),
+            "augmentations": mel_figures.augmentations(_augmented(clip, settings.load(Augment)), **axes),
         }
         for name, figure in drawn.items():
-            figures.save(figure, unfinished / f"{name}.png")
+            drawing.save(figure, unfinished / f"{name}.png")
     print(f"{len(drawn)} figures in {folder}")
     recording.record(model_pt, {"figures": sorted(folder.glob("*.png")), "metrics": [results / "history.csv"]})
 

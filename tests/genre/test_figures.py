@@ -12,7 +12,7 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from genre import figures
+from genre import drawing, figures, mel_figures
 
 SHORT = ["rock", "pop", "jazz"]  # on purpose not in alphabetical order
 # mathtext, a leading underscore (which legends skip), letters of other scripts, letters that DejaVu lacks
@@ -45,7 +45,7 @@ def genre_scores(genres: list[str]) -> Figure:
 
 def mean_spectrograms(genres: list[str]) -> Figure:
     means = {genre: mel_specgram(0.4 + 0.01 * number) for number, genre in enumerate(genres)}
-    return figures.mean_spectrograms(means, **MEL)
+    return mel_figures.mean_spectrograms(means, **MEL)
 
 
 def over_time(genres: list[str], clips: int = 3) -> Figure:
@@ -65,7 +65,7 @@ def comparison(systems: list[str]) -> Figure:
 
 
 def spectrogram() -> Figure:
-    return figures.spectrogram(mel_specgram(), title="blues.00000", **MEL)
+    return mel_figures.spectrogram(mel_specgram(), title="blues.00000", **MEL)
 
 
 def reliability() -> Figure:
@@ -79,7 +79,9 @@ OTHERS: dict[str, Callable[[], Figure]] = {
     "training_curves": lambda: figures.training_curves(history(), 2),
     "reliability": reliability,
     "spectrogram": spectrogram,
-    "augmentations": lambda: figures.augmentations({"original": mel_specgram(), "noise": mel_specgram(1.05)}, **MEL),
+    "augmentations": lambda: mel_figures.augmentations(
+        {"original": mel_specgram(), "noise": mel_specgram(1.05)}, **MEL
+    ),
 }
 EVERY = {**{draw.__name__: lambda draw=draw: draw(SHORT) for draw in OF_NAMES}, **OTHERS}
 
@@ -112,24 +114,24 @@ def touching(axis: Axis) -> list[str]:
 def test_the_same_figure_gives_the_same_bytes_saved_again_and_drawn_again(draw, tmp_path: Path):
     figure = draw()
     for name in ("first.png", "again.png"):
-        figures.save(figure, tmp_path / name)
-    figures.save(draw(), tmp_path / "redrawn.png")
+        drawing.save(figure, tmp_path / name)
+    drawing.save(draw(), tmp_path / "redrawn.png")
     first, again, redrawn = ((tmp_path / name).read_bytes() for name in ("first.png", "again.png", "redrawn.png"))
     assert first == again
     assert first == redrawn
 
 
 def test_a_png_holds_no_software_and_no_date_and_is_150_dpi(tmp_path: Path):
-    figures.save(spectrogram(), tmp_path / "a.png")
+    drawing.save(spectrogram(), tmp_path / "a.png")
     content = (tmp_path / "a.png").read_bytes()
     assert content.startswith(b"\x89PNG\r\n")
     assert not [chunk for chunk in (b"tEXt", b"iTXt", b"zTXt", b"tIME", b"eXIf") if chunk in content]
-    assert int.from_bytes(content[16:20]) == figures.WIDTH * 150
+    assert int.from_bytes(content[16:20]) == drawing.WIDTH * 150
 
 
 def test_saving_replaces_the_old_file_and_leaves_no_other(tmp_path: Path):
     (tmp_path / "a.png").write_text("old")
-    figures.save(spectrogram(), tmp_path / "a.png")
+    drawing.save(spectrogram(), tmp_path / "a.png")
     assert (tmp_path / "a.png").read_bytes() != b"old"
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
 
@@ -143,13 +145,13 @@ def test_a_figure_that_cannot_be_drawn_leaves_the_old_file_and_no_other(tmp_path
     figure.draw = fail  # type: ignore[method-assign]
     (tmp_path / "a.png").write_text("old")
     with pytest.raises(RuntimeError, match="disk full"):
-        figures.save(figure, tmp_path / "a.png")
+        drawing.save(figure, tmp_path / "a.png")
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("a.png", "old")]
 
 
 def test_another_suffix_than_png_is_an_error(tmp_path: Path):
     with pytest.raises(ValueError, match=r"must end in \.png, got 'a\.pdf'; rename it"):
-        figures.save(spectrogram(), tmp_path / "a.pdf")
+        drawing.save(spectrogram(), tmp_path / "a.pdf")
 
 
 @pytest.mark.parametrize("draw", OTHERS.values(), ids=OTHERS)
@@ -167,7 +169,7 @@ def test_names_of_all_kinds_stay_within_the_figure_and_apart(draw, names: list[s
 
 
 def assert_within(figure: Figure) -> None:
-    with matplotlib.style.context(["default", figures.STYLE]):
+    with matplotlib.style.context(["default", drawing.STYLE]):
         drawn, page = figure.get_tightbbox(), figure.bbox_inches
     assert drawn.x0 >= 0
     assert drawn.y0 >= 0
@@ -191,17 +193,17 @@ def test_a_long_name_keeps_its_start_and_end_and_stays_distinct():
 
 
 def test_matplotlibs_settings_stay_as_they_were_and_do_not_matter(tmp_path: Path):
-    figures.save(genre_scores(SHORT), tmp_path / "before.png")
+    drawing.save(genre_scores(SHORT), tmp_path / "before.png")
     with matplotlib.rc_context({"font.size": 33, "figure.dpi": 31, "savefig.facecolor": "red"}):
         settings = dict(matplotlib.rcParams)
-        figures.save(genre_scores(SHORT), tmp_path / "after.png")
+        drawing.save(genre_scores(SHORT), tmp_path / "after.png")
         assert dict(matplotlib.rcParams) == settings
     assert (tmp_path / "before.png").read_bytes() == (tmp_path / "after.png").read_bytes()
 
 
 @pytest.mark.slow
 def test_importing_figures_imports_neither_pyplot_nor_torch_nor_mlflow():
-    code = "import sys, genre.figures; print({'matplotlib.pyplot', 'torch', 'mlflow'} & set(sys.modules))"
+    code = "import sys, genre.figures, genre.mel_figures; print({'matplotlib.pyplot', 'torch', 'mlflow'} & set(sys.modules))"
     found = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,
@@ -244,7 +246,7 @@ def test_curves_of_one_epoch_have_one_tick_and_show_the_dot():
 def test_a_loss_that_diverged_can_be_drawn(tmp_path: Path):
     table = history()
     table.loc[1:, ["train_loss", "valid_loss"]] = [np.nan, np.inf]
-    figures.save(figures.training_curves(table, 1), tmp_path / "a.png")
+    drawing.save(figures.training_curves(table, 1), tmp_path / "a.png")
     assert (tmp_path / "a.png").exists()
 
 
@@ -355,7 +357,7 @@ def test_a_spectrogram_has_axes_in_seconds_and_hertz_and_80_decibels():
 
 def test_a_frequency_tick_stands_at_the_band_of_that_frequency():
     frequencies = np.array([100.0, 200.0, 1000.0, 3000.0])
-    figure = figures.spectrogram(
+    figure = mel_figures.spectrogram(
         mel_specgram(n_mels=4), sample_rate=22050, hop_length=512, mel_frequencies=frequencies, title="Test"
     )
     axes = figure.axes[0]
@@ -376,23 +378,23 @@ def test_each_genre_has_one_panel_in_the_order_given(count: int):
 
 
 def test_mean_spectrograms_share_the_scale_from_the_lowest_to_the_highest_mean():
-    *panels, _ = figures.mean_spectrograms({"rock": mel_specgram(0.25), "pop": mel_specgram(0.75)}, **MEL).axes
+    *panels, _ = mel_figures.mean_spectrograms({"rock": mel_specgram(0.25), "pop": mel_specgram(0.75)}, **MEL).axes
     assert [axes.images[0].get_clim() for axes in panels] == [(-60, -20), (-60, -20)]
 
 
 def test_augmentations_keep_their_labels_in_order_on_one_scale():
     examples = {label: mel_specgram() for label in ("original", "noise", "shift", "all together")}
-    *panels, _ = figures.augmentations(examples, **MEL).axes
+    *panels, _ = mel_figures.augmentations(examples, **MEL).axes
     assert [axes.get_title("left") for axes in panels] == list(examples)
     assert {axes.images[0].get_clim() for axes in panels} == {(-80, 0)}
 
 
 def test_another_number_of_bands_than_frequencies_is_an_error():
     with pytest.raises(ValueError, match="'noise' must have 32 mel bands, got 31"):
-        figures.augmentations({"original": mel_specgram(), "noise": mel_specgram(n_mels=31)}, **MEL)
+        mel_figures.augmentations({"original": mel_specgram(), "noise": mel_specgram(n_mels=31)}, **MEL)
 
 
-@pytest.mark.parametrize("draw", [figures.mean_spectrograms, figures.augmentations])
+@pytest.mark.parametrize("draw", [mel_figures.mean_spectrograms, mel_figures.augmentations])
 def test_no_mel_specgram_at_all_is_an_error(draw):
     with pytest.raises(ValueError, match="at least one mel_specgram to draw, got none"):
         draw({}, **MEL)

@@ -53,6 +53,14 @@ def test_the_command_prints_a_line_and_json(monkeypatch, capsys, model_pt, song)
     assert len(heard["clips"]) == 5
 
 
+def test_what_is_heard_over_time_is_drawn_for_one_file(monkeypatch, capsys, tmp_path, model_pt, song):
+    png = tmp_path / "heard.png"
+    assert genre(monkeypatch, "predict", song, "--figure", png, "--model", model_pt) == 0
+    assert png.read_bytes().startswith(b"\x89PNG")
+    assert genre(monkeypatch, "predict", song, song, "--figure", png, "--model", model_pt) == 2
+    assert "--figure must get one FILE, got 2; call it once for each" in capsys.readouterr().err
+
+
 def test_a_bad_file_gets_its_line_and_the_others_go_on(monkeypatch, capsys, tmp_path, model_pt, song):
     bad, short = tmp_path / "bad.wav", tmp_path / "short.wav"
     bad.write_bytes(b"no sound")
