@@ -4,14 +4,17 @@ BIN := .venv/bin
 READY := .venv/.ready
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help repro test test-all check format lock clean
+.PHONY: help repro experiments test test-all check format lock clean
 
 help:  ## this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */\1\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */\1\t/' | expand -t 14
 
 repro: $(READY)  ## reproduce the pipeline: data, model, metrics, figures, MLflow run
 	dvc repro
 	-[ "$$GENRE_TRACKING" = off ] || genre sync  # of a model like the committed one DVC skips what completes its run
+
+experiments: $(READY)  ## the experiments side by side: what differs, and accuracy by clip and track
+	dvc exp show --no-pager --only-changed --drop '.*(train\.(clip|track)|loss|_low|_high|f1|top2|calib)'
 
 test: $(READY)  ## the tests, without the slow ones
 	pytest

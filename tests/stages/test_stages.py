@@ -9,9 +9,11 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pandas as pd
+import psutil
 import pytest
 import soundfile
 
@@ -191,6 +193,22 @@ def fill(disk: Path, left: int) -> Path:
             file.write(bytes(4096))
     os.truncate(filler, max(0, filler.stat().st_size // 4096 * 4096 - left))
     return filler
+
+
+@pytest.mark.slow
+def test_the_processes_of_a_killed_download_end_with_it(tmp_path):
+    paths = ["data/audio", "data/tracks.csv", "data/excluded.csv", "--params", str(ROOT / "params.yaml")]
+    download = subprocess.Popen(
+        [sys.executable, "-m", "stages.download", *paths], cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}
+    )
+    while not list(tmp_path.glob("data/.incoming/*/*.wav")):
+        assert download.poll() is None
+        time.sleep(0.2)
+    others = psutil.Process(download.pid).children(recursive=True)
+    assert len(others) > 1
+    download.kill()
+    download.wait()
+    assert psutil.wait_procs(others, timeout=60)[1] == []
 
 
 @pytest.mark.slow
