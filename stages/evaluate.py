@@ -1,7 +1,6 @@
 """Stage evaluate: what the model and the simpler systems say of every clip, and how often they are right."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,16 +21,25 @@ def main(
     train = settings.load(Train)
     network, content = model.load(model_pt)
     store, table = spectrograms.read(values, index), files.read_csv(split_csv, ["track", "genre", "subset"])
-    clips = np.concatenate([store.clips(track, **content["cutting"]) for track in table["track"]])
+    clips = store.clips_of(list(table["track"]), **content["cutting"])
     training.make_repeatable(train.seed)
     hardware = training.hardware(train.device, train.precision)
     hardware.place(network)
     probabilities = training.predict(network, torch.from_numpy(clips), hardware=hardware).numpy()
 
-    predictions = _table(table, content["genres"], probabilities)
+    predictions, leaks = _table(table, content["genres"], probabilities), files.read_csv(leaks_csv, ["track_a"])
+    scores = _write(folder, predictions, _baselines(table, content["genres"], clips), leaks=len(leaks))
+    for subset, score in scores.items():
+        print(_sentence(subset, score))
+    recording.record(model_pt, {"metrics": [folder / name for name in (*SUMMARIES, *TABLES)]}, register=True)
+
+
+def _write(
+    folder: Path, predictions: pd.DataFrame, simpler: dict[str, pd.DataFrame], *, leaks: int
+) -> dict[str, dict[str, float]]:
+    """Writes all tables and metrics of the network and of simpler systems; gives the network's: subset -> scores."""
     tracks = metrics.by_track(predictions)
-    subsets = [subset for subset in splits.SUBSETS if (table["subset"] == subset).any()]
-    scores: dict[str, Any] = _scores(predictions, subsets)
+    subsets = [subset for subset in splits.SUBSETS if (tracks["subset"] == subset).any()]
     per_genre = {subset: metrics.per_genre(tracks[tracks["subset"] == subset]).to_dict("index") for subset in subsets}
     files.write_csv(predictions, folder / "predictions.csv")
     files.write_csv(tracks, folder / "tracks.csv")
@@ -40,15 +48,13 @@ def main(
             held_out = rows[rows["subset"] == subsets[-1]]  # DVC's plots draw all rows of a file
             files.write_csv(held_out[["track", "actual", "predicted"]], tables / f"{level}.csv")
     files.write_json(per_genre, folder / "per_genre.json")
-    simpler = _baselines(table, content["genres"], clips)
     with files.replacing_folder(folder / "baselines") as tables:
         for system, rows in simpler.items():
             files.write_csv(metrics.by_track(rows), tables / f"{system}.csv")
     files.write_json({name: _scores(rows, subsets[1:]) for name, rows in simpler.items()}, folder / "baselines.json")
-    files.write_json(scores | {"leaks": len(files.read_csv(leaks_csv, ["track_a"]))}, folder / "metrics.json")
-    for subset in subsets:
-        print(_sentence(subset, scores[subset]))
-    recording.record(model_pt, {"metrics": [folder / name for name in (*SUMMARIES, *TABLES)]}, register=True)
+    scores = _scores(predictions, subsets)
+    files.write_json(scores | {"leaks": leaks}, folder / "metrics.json")
+    return scores
 
 
 def _table(table: pd.DataFrame, genres: list[str], probabilities: npt.NDArray[np.float64]) -> pd.DataFrame:

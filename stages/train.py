@@ -3,7 +3,6 @@
 from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import torch
 
@@ -61,7 +60,7 @@ def _validation(
     valid = table[table["subset"] == "valid"]
     if valid.empty:
         return None
-    clips = np.concatenate([store.clips(track, **cutting) for track in valid["track"]])  # type: ignore[arg-type]
+    clips = store.clips_of(list(valid["track"]), **cutting)  # type: ignore[arg-type]
     labels = torch.tensor([genres.index(genre) for genre in valid["genre"]])
     return torch.from_numpy(clips), labels.repeat_interleave(len(clips) // len(valid))
 

@@ -40,3 +40,10 @@ def test_statistics_are_mean_and_deviation_over_time():
     made = np.zeros((1, 2, 4), np.float16)
     made[0, 1] = [0, 1, 0, 1]
     assert baselines.band_statistics(made).tolist() == [[0, 0.5, 0, 0.5]]
+
+
+@pytest.mark.parametrize("system", list(baselines.SYSTEMS))
+def test_features_are_the_same_in_blocks_of_any_size(system, monkeypatch):
+    whole = baselines._features(system, clips())
+    monkeypatch.setattr(baselines, "BLOCK", 7)
+    np.testing.assert_array_equal(baselines._features(system, clips()), whole)

@@ -96,3 +96,11 @@ def test_every_clip_lies_in_its_track(frames, clips, spacing):
 def test_even_clips_reach_from_the_first_frame_to_the_last():
     starts = spectrograms.clip_starts(646, 5, 128, "even")
     assert (starts[0], starts[-1] + 128) == (0, 646)
+
+
+def test_the_clips_of_tracks_follow_each_other(paths):
+    read = store(paths, lengths=(10, 7, 8))
+    cutting = {"clips_per_track": 2, "clip_frames": 4, "clip_spacing": "even"}
+    found = read.clips_of(["g/2", "g/0"], **cutting)
+    np.testing.assert_array_equal(found, np.concatenate([read.clips("g/2", **cutting), read.clips("g/0", **cutting)]))
+    assert read.clips_of([], **cutting).shape == (0, 4, 4)
