@@ -4,14 +4,15 @@ BIN := .venv/bin
 READY := .venv/.ready
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help repro experiments test test-all check format lock clean
+.PHONY: help env repro experiments test test-all check format lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */\1\t/' | expand -t 14
 
+# Where the model is the committed one byte for byte, DVC skips evaluate and plots, which complete its MLflow run; sync does.
 repro: $(READY)  ## reproduce the pipeline: data, model, metrics, figures, MLflow run
 	dvc repro
-	-[ "$$GENRE_TRACKING" = off ] || genre sync  # of a model like the committed one DVC skips what completes its run
+	-@case "$$GENRE_TRACKING" in off|0|false|no) ;; *) genre sync ;; esac
 
 experiments: $(READY)  ## the experiments side by side: what differs, and accuracy by clip and track
 	dvc exp show --no-pager --only-changed --drop '.*(train\.(clip|track)|loss|_low|_high|f1|top2|calib)'
@@ -22,7 +23,7 @@ test: $(READY)  ## the tests, without the slow ones
 test-all: $(READY)  ## all tests
 	pytest -m "slow or not slow"
 
-check: $(READY)  ## what CI runs: format, lint, types, tests
+check: $(READY)  ## format, lint, types, tests; CI also looks whether dvc.lock is of this code
 	ruff format --check .
 	ruff check .
 	mypy
@@ -35,6 +36,8 @@ format: $(READY)  ## put the code into shape
 lock: $(READY)  ## exact versions from requirements.in
 	uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --no-annotate --no-header \
 		requirements.in -o requirements.txt
+
+env: $(READY)  ## the environment alone
 
 clean:  ## remove the environment and caches; data, models and metrics stay
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
