@@ -37,18 +37,18 @@ class TrainingClips:
         """The number of clips in an epoch."""
         return len(self.tracks) * self.clips_per_track
 
-    def batches(self, epoch: int, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yields `(batch, mel, frame)` in 0..1 and `(batch,)` labels.
+    def steps(self, batch_size: int) -> int:
+        """The number of batches in an epoch; a last batch of a single clip is left out, batch norm needs two."""
+        whole, rest = divmod(len(self), batch_size)
+        return max(1, whole + (rest > 1))
 
-        A last batch of a single clip is left out: batch norm needs two.
-        """
+    def batches(self, epoch: int, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yields `(batch, mel, frame)` in 0..1 and `(batch,)` labels, `steps(batch_size)` times."""
         generator = torch.Generator().manual_seed(epoch_seed(self.seed, epoch))
         cuts = self._cuts(generator)
         order = torch.randperm(len(cuts), generator=generator).tolist()
-        for start in range(0, len(order), batch_size):
+        for start in range(0, self.steps(batch_size) * batch_size, batch_size):
             chosen = [cuts[place] for place in order[start : start + batch_size]]
-            if len(chosen) == 1 and start:
-                return
             arrays = [self.spectrograms.cut(self.tracks[track], first, self.clip_frames) for track, first in chosen]
             clips = torch.from_numpy(np.stack(arrays).astype(np.float32))
             labels = torch.tensor([self.labels[track] for track, _ in chosen])

@@ -14,6 +14,7 @@ from scipy.stats import binomtest
 from genre import metrics, revisions, splits
 
 PREDICTIONS = "metrics/predictions.csv"
+NAMES = ("track", "subset", "actual", "predicted")  # columns of text, also where it looks like a number
 DRAWS = 10_000
 LUCK = 0.05  # a difference that luck alone exceeds less often than this counts as one
 
@@ -90,7 +91,7 @@ def compare(a: pd.DataFrame, b: pd.DataFrame, *, names: tuple[str, str], subset:
         ValueError: The two are not about the same tracks with the same actual genres.
     """
     if subset is None:
-        subset = "test" if any((table["subset"] == "test").any() for table in (a, b)) else "valid"
+        subset = splits.held_out(pd.concat([a["subset"], b["subset"]]))
     first, second = (_verdicts(table, name, subset) for table, name in zip((a, b), names, strict=True))
     _check_same(first, second, names, subset)
     tracks = pd.DataFrame({"track": first.index, "actual": first["actual"].to_numpy()})
@@ -142,10 +143,10 @@ def read(name: str) -> pd.DataFrame:
     text = path.read_text(encoding="utf-8") if name == "workspace" or path.is_file() else _of_revision(name)
     where = str(path) if path.is_file() else f"{PREDICTIONS} of {name}"
     try:
-        table = pd.read_csv(io.StringIO(text), keep_default_na=False, dtype={"track": str})
+        table = pd.read_csv(io.StringIO(text), keep_default_na=False, dtype=dict.fromkeys(NAMES, str))
     except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise ValueError(f"{where} must be a CSV table: {error}") from error
-    missing = [column for column in ("track", "subset", "actual", "predicted") if column not in table.columns]
+    missing = [column for column in NAMES if column not in table.columns]
     if missing:
         raise ValueError(f"{where} must have a column {missing[0]}; is it a table of predictions?")
     wrong = [genre for genre in metrics.genres_of(table) if not pd.api.types.is_numeric_dtype(table[genre])]

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+STAGES = Path(__file__).resolve().parents[1] / "stages"
+
 
 def of_file(path: Path) -> str:
     """MD5 of a file's bytes, the sum that DVC records in dvc.lock."""
@@ -30,4 +32,7 @@ def of(inputs: Iterable[Path], parameters: Mapping[str, Any], machine: Mapping[s
 
 def _modules() -> dict[str, Path]:
     loaded = {name: getattr(module, "__file__", None) for name, module in sys.modules.items()}
-    return {name: Path(file) for name, file in loaded.items() if file and name.split(".")[0] in ("genre", "stages")}
+    found = {name: Path(file) for name, file in loaded.items() if file}
+    stage = found.get("__main__")  # `python -m stages.train`
+    ours = {name: path for name, path in found.items() if name.split(".")[0] in ("genre", "stages")}
+    return ours | ({f"stages.{stage.stem}": stage} if stage and stage.parent == STAGES else {})

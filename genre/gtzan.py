@@ -47,11 +47,6 @@ def repetitions(folder: Path = TABLES) -> list[tuple[str, ...]]:
     return [tuple(sorted(tracks)) for _, tracks in grouped.groupby("group")["track"]]
 
 
-def faults(folder: Path = TABLES) -> pd.DataFrame:
-    """Gives columns `track`, `fault`, `source` of single faulty tracks; repetitions are not among them."""
-    return table(folder, "faults.csv", ("track", "fault", "source"))
-
-
 def table(folder: Path, name: str, columns: Sequence[str]) -> pd.DataFrame:
     """Gives the named columns of one of the tables."""
     return files.read_csv(folder / name, columns)[list(columns)]

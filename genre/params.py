@@ -91,6 +91,15 @@ class Split:
             raise ValueError(
                 f"split.valid + split.test must leave tracks to train on (at most 0.95), got {self.valid} + {self.test}"
             )
+        if self.protocol == "stratified" and self.valid == self.test == 0:
+            raise ValueError(
+                "split.valid or split.test must be above 0, got 0 and 0; nothing would be left to judge by"
+            )
+        if self.group_by != "none" and self.protocol in ("file", "fault-filtered"):
+            raise ValueError(
+                f"split.group_by must be none for split.protocol {self.protocol}, whose list decides who is where, got "
+                f"{self.group_by!r}"
+            )
         if self.fold >= self.folds:
             raise ValueError(f"split.fold must be in 0..split.folds - 1 ({self.folds - 1}), got {self.fold}")
         if self.protocol == "file" and not self.file:
@@ -148,7 +157,7 @@ class Train:
     """The training loop."""
 
     epochs: Annotated[int, between(1, 10_000)]
-    batch_size: Annotated[int, between(1, 4096)]
+    batch_size: Annotated[int, between(2, 4096)]  # batch norm needs two
     optimizer: Annotated[str, one_of("adamw", "adam")]
     learning_rate: Annotated[float, between(1e-8, 10)]
     schedule: Annotated[str, one_of("one-cycle", "constant")]

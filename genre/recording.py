@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from genre import files, fingerprint, journal, lock, registry, runs
-from genre.runs import Store, enabled, experiment_tags, name_of, names_of, short_digest
+from genre.runs import SPLIT, Store, enabled, experiment_tags, name_of, names_of, short_digest
 from genre.tracking import DATA, in_background
 
 HISTORY = "metrics/history.csv"
@@ -67,9 +67,12 @@ def _locked(model: str) -> dict[str, Any]:
     return {"parameters": known.parameters, "data": known.data} if known else {}
 
 
-def find(store: Store, model: str) -> Any:
-    """Gives the run of a model, by its content or, where training could not finish it, by what it was made from."""
-    found = store.find("model", model)
+def find(store: Store, model: str, data: Mapping[str, str]) -> Any:
+    """Gives the run of a model, by its content or, where training could not finish it, by what it was made from.
+
+    The same weights on another split are another run: they are tested on other tracks.
+    """
+    found = store.find("model", model, split=data.get(SPLIT))
     inputs = None if found else journal.inputs_of(model)
     half = store.find("inputs", inputs) if inputs else None
     return found or (half if half is not None and "genre.model" not in half.data.tags else None)
@@ -87,7 +90,7 @@ def lacking(run: Any, result: Result, *, replace: bool) -> list[str]:
     ]
     if any(key not in run.data.params for key in result.parameters):
         missing.append("parameters")
-    if any(run.data.tags.get(DATA + path) != digest for path, digest in result.data.items()):
+    if any(DATA + path not in run.data.tags for path in result.data):
         missing.append("data")
     if result.model_pt is not None and registry.TAG not in run.data.tags:
         missing.append("the model")
@@ -102,11 +105,12 @@ def complete(store: Store, result: Result, *, replace: bool = True) -> None:
     Args:
         replace: Whether files that the run holds with other content are replaced.
     """
-    run = find(store, result.model) or store.create(
-        result.name, {"genre.model": result.model, **result.tags}, study=result.study
-    )
+    with store.lock():
+        run = find(store, result.model, result.data) or store.create(
+            result.name, {"genre.model": result.model, **result.tags}, study=result.study
+        )
+        _add_tags(store, run, result)
     run_id = run.info.run_id
-    _add_tags(store, run, result)
     store.log_parameters(run, result.parameters)
     if result.data and not run.inputs.dataset_inputs:
         store.log_datasets(run_id, result.data)
@@ -120,6 +124,7 @@ def complete(store: Store, result: Result, *, replace: bool = True) -> None:
         store.log_metrics(run_id, scores)
         note = _note({**run.data.params, **result.parameters}, {**run.data.metrics, **scores})
         store.tag(run, {"mlflow.note.content": note})
+    store.note_files(run, {name: result.files[name] for name in news})  # last: what breaks off above is done again
     if result.model_pt is not None or scores:
         registry.register(store, run, result.model_pt, {**run.data.metrics, **scores})
     if run.info.status != "FINISHED":

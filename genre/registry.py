@@ -36,14 +36,14 @@ def register(store: Store, run: Any, model_pt: Path | None, scores: Mapping[str,
         scores: The metrics of the run, `subset/name` -> value.
     """
     number = run.data.tags.get(TAG)
-    if number is None and model_pt is None:
-        return
-    if number is None and model_pt is not None:
+    if number is None or not _is_there(store, number):
+        if model_pt is None:
+            return
         number = _version(store, run, _upload(store, run.info.run_id, model_pt))
-        store.tag(run, {TAG: number})
     ranks = {f"valid.{name}": f"{scores[f'valid/{name}']:.6f}" for name in RANK if f"valid/{name}" in scores}
     for name, value in {**ranks, "data.source": run.data.params.get("data.source", "")}.items():
         store.client.set_model_version_tag(NAME, number, name, value)
+    store.tag(run, {TAG: number})
     crown(store)
 
 
@@ -77,6 +77,19 @@ def save(folder: Path, model_pt: Path, **identity: Any) -> None:
             pip_requirements=requirements(),
             mlflow_model=Model(**identity),
         )
+
+
+def _is_there(store: Store, number: str) -> bool:
+    """Says whether a version is there: a user may have deleted it."""
+    from mlflow.exceptions import MlflowException  # noqa: PLC0415
+
+    try:
+        store.client.get_model_version(NAME, number)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return False
+    return True
 
 
 def _upload(store: Store, run_id: str, model_pt: Path) -> Any:

@@ -7,19 +7,13 @@ peak, over all that the two recordings have in common; and what a recording repe
 drum machine, counts little: two songs may share the loop, but then it fits as well a bar earlier or later.
 """
 
-import zipfile
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from scipy import fft
 from scipy.signal.windows import hann
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
-
-from genre import files
 
 COLUMNS = ("track_a", "track_b", "offset_seconds", "score")
 THRESHOLD = 0.35
@@ -134,43 +128,6 @@ def find_repetitions(fingerprints: Mapping[str, Fingerprint], *, threshold: floa
             rows.append((tracks[a], tracks[b], round(float(offsets[0]) * FRAME_SECONDS, 3), round(score, 4)))
     kinds = dict(zip(COLUMNS, (str, str, float, float), strict=True))
     return pd.DataFrame(sorted(rows), columns=list(COLUMNS)).astype(kinds)
-
-
-def groups(pairs: pd.DataFrame) -> list[tuple[str, ...]]:
-    """Gives the groups of tracks that pairs (`track_a`, `track_b`) connect, directly or through others; all sorted."""
-    codes, tracks = pd.factorize(pd.concat([pairs["track_a"], pairs["track_b"]]), sort=True)
-    graph = coo_array((np.ones(len(pairs)), codes.reshape(2, -1)), shape=(len(tracks), len(tracks)))
-    _, labels = connected_components(graph, directed=False)
-    return sorted(tuple(tracks[labels == label]) for label in np.unique(labels))
-
-
-def write_fingerprints(path: Path, fingerprints: Mapping[str, Fingerprint]) -> None:
-    """Writes fingerprints to one .npz; the same ones give the same bytes, in whatever order they come."""
-    tracks = sorted(fingerprints)
-    arrays = {
-        "tracks": np.array(tracks, np.str_),
-        "lengths": np.array([len(fingerprints[track]) for track in tracks], np.int64),
-        "peaks": np.concatenate([np.zeros((0, 2), np.int32), *(fingerprints[track] for track in tracks)]),
-    }
-    with files.replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
-        for name, values in arrays.items():
-            # numpy's own savez leaves the date of the members to the version of Python; this one is constant
-            with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as file:
-                np.lib.format.write_array(file, values, allow_pickle=False)
-
-
-def read_fingerprints(path: Path) -> dict[str, Fingerprint]:
-    """Reads what `write_fingerprints` wrote: track -> fingerprint.
-
-    Raises:
-        ValueError: It is no such file.
-    """
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            tracks, lengths, peaks = arrays["tracks"], arrays["lengths"], arrays["peaks"]
-        return dict(zip(tracks.tolist(), np.split(peaks, np.cumsum(lengths))[:-1], strict=True))
-    except (ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path} must be a file of fingerprints, write it again: {error}") from error
 
 
 def _checked(track: str, peaks: npt.NDArray[np.int32]) -> Integers:

@@ -2,8 +2,8 @@
 
 import re
 import subprocess
+import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,13 +51,16 @@ def resolve(names: Sequence[str]) -> list[Revision]:
     Raises:
         ValueError: A name is of neither.
     """
-    by_name = {revision.experiment: revision for revision in experiments()}
-    by_commit = {revision.commit: revision for revision in by_name.values()}
+    by_commit = {revision.commit: revision for revision in experiments()}
     found: dict[str, Revision] = {}
     for name in names:
-        if name in by_name:
-            commits = [by_name[name].commit]
-        else:
+        commits = [commit for commit, revision in by_commit.items() if revision.experiment == name]
+        if len(commits) > 1:
+            shown = ", ".join(commit[:7] for commit in commits)
+            raise ValueError(
+                f"{name!r} must name one experiment, got {len(commits)} of that name: {shown}; name a commit"
+            )
+        if not commits:
             result = _run("rev-list", "--no-walk", "--end-of-options", name, "--", check=False)
             commits = result.stdout.decode().split()
             if result.returncode:
@@ -66,8 +69,8 @@ def resolve(names: Sequence[str]) -> list[Revision]:
     return list(found.values())
 
 
-def model_file(model: str, commit: str) -> Path | None:
-    """Gives the model with this MD5 from DVC's cache, fetched from the default remote if it must be; or None.
+def model_file(model: str, commit: str, *, fetch: bool = True) -> Path | None:
+    """Gives the model with this MD5 from DVC's cache, fetched from the default remote if it may be; or None.
 
     The file belongs to the cache: it is to be read only.
     """
@@ -76,9 +79,11 @@ def model_file(model: str, commit: str) -> Path | None:
 
     with Repo(str(workspace.repository())) as repo:
         path = Path(repo.cache.local.oid_to_path(model))
-        if not path.is_file() and repo.config["core"].get("remote"):
-            with suppress(DvcException, OSError):
+        if fetch and not path.is_file() and repo.config["core"].get("remote"):
+            try:
                 repo.fetch(targets=[lock.MODEL], revs=[commit], workspace=False)
+            except (DvcException, OSError) as error:
+                print(f"warning: the model of {commit[:7]} cannot be fetched: {error}", file=sys.stderr)  # noqa: T201
         return path if path.is_file() else None
 
 

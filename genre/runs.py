@@ -32,6 +32,7 @@ SETTINGS = {
     "MLFLOW_UV_AUTO_DETECT": "false",
     "GIT_PYTHON_REFRESH": "quiet",
 }
+SPLIT = "split.csv"  # of the inputs of a run the one that decides who tests
 BATCH = 500  # metrics in one request; MLflow takes up to 1000
 
 Row = Mapping[str, float]
@@ -47,6 +48,13 @@ def enabled() -> bool:
     return os.environ.get("GENRE_TRACKING", "on").lower() not in ("off", "0", "false", "no")
 
 
+def is_of_mlflow(error: Exception) -> bool:
+    """Says whether MLflow raised it: a request or its database failed."""
+    from mlflow.exceptions import MlflowException  # noqa: PLC0415  as below
+
+    return isinstance(error, MlflowException)
+
+
 class Store:
     """Connects when it is made, and makes the store if it is new."""
 
@@ -57,13 +65,14 @@ class Store:
 
         logging.getLogger("mlflow").setLevel(logging.WARNING)  # what it does besides is nobody's concern
         self.local = address().startswith("sqlite:")
+        self.file_lock = FileLock(workspace.repository() / "mlflow.db.lock")
         with self.lock():  # two processes that make the same new database get in each other's way
             self.client = MlflowClient(address())
             self.experiment = self._find_experiment() or self._create_experiment()
 
     def lock(self) -> AbstractContextManager[Any]:
         """Keeps other processes out while something is made that shall be there once."""
-        return FileLock(workspace.repository() / "mlflow.db.lock") if self.local else nullcontext()
+        return self.file_lock if self.local else nullcontext()
 
     def _find_experiment(self) -> str | None:
         found = self.client.get_experiment_by_name(EXPERIMENT)
@@ -86,10 +95,16 @@ class Store:
             yield from page
             token = page.token or ""
 
-    def find(self, tag: str, value: str, *, besides: str = "") -> Any:
-        """Gives the newest run with `genre.{tag}` = `value`, other than the run `besides`, or None."""
+    def find(self, tag: str, value: str, *, besides: str = "", split: str | None = None) -> Any:
+        """Gives the newest run with `genre.{tag}` = `value`, or None.
+
+        Args:
+            besides: The run that it must not be.
+            split: MD5 of the split that it must be of, unless the run tells none.
+        """
         runs = self.client.search_runs([self.experiment], f"tags.`genre.{tag}` = '{value}'")
-        return next((run for run in runs if run.info.run_id != besides), None)
+        fitting = (run for run in runs if split is None or run.data.tags.get(f"genre.data.{SPLIT}", split) == split)
+        return next((run for run in fitting if run.info.run_id != besides), None)
 
     def create(self, name: str, tags: Mapping[str, str], *, study: str = "") -> Any:
         """Makes a run; the study that it is of, if any, becomes its parent."""
@@ -123,6 +138,7 @@ class Store:
         news = [Param(key, str(value)) for key, value in parameters.items() if key not in run.data.params]
         for start in range(0, len(news), 100):
             self.client.log_batch(run.info.run_id, params=news[start : start + 100])
+        run.data.params.update({param.key: param.value for param in news})
 
     def epochs(self, run_id: str) -> set[int]:
         """Lists the epochs that a run has."""
@@ -162,7 +178,7 @@ class Store:
         self.client.log_inputs(run_id, inputs)
 
     def log_files(self, run: Any, files: Mapping[str, Path], *, replace: bool = True) -> list[str]:
-        """Uploads the files that the run does not hold yet: `folder/name` there -> path here.
+        """Uploads the files that are not noted as held by the run: `folder/name` there -> path here; see `note_files`.
 
         Args:
             replace: Whether a file that the run holds with other content is replaced.
@@ -175,9 +191,13 @@ class Store:
         news = [name for name in files if held.get(name) != digests[name] and (replace or name not in held)]
         for name in news:
             self.client.log_artifact(run.info.run_id, str(files[name]), str(Path(name).parent))
-        if news:
-            self.tag(run, {"genre.files": json.dumps(held | {name: digests[name] for name in news}, sort_keys=True)})
         return news
+
+    def note_files(self, run: Any, files: Mapping[str, Path]) -> None:
+        """Notes that the run holds these files, and all figures that stand in them."""
+        held = json.loads(run.data.tags.get("genre.files", "{}"))
+        held |= {name: short_digest(path) for name, path in files.items()}
+        self.tag(run, {"genre.files": json.dumps(held, sort_keys=True)})
 
     def end_abandoned(self) -> None:
         """Marks runs of this machine as failed whose process is gone: a killed training cannot do it itself."""

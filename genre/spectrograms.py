@@ -11,8 +11,6 @@ import pandas as pd
 
 from genre import files
 
-HEADER_VERSION = (1, 0)
-
 
 @dataclass(frozen=True)
 class Spectrograms:

@@ -1,11 +1,17 @@
 """Who trains, who validates, who tests: every protocol gives each track one subset, and keeps groups whole."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
 SUBSETS = ("train", "valid", "test")
+
+
+def held_out(subsets: Iterable[str]) -> str:
+    """Gives the subset that one judges by, of those that there are: test, else valid, else train."""
+    present = set(subsets)
+    return next((subset for subset in reversed(SUBSETS) if subset in present), "valid")
 
 
 def stratified(table: pd.DataFrame, *, valid: float, test: float, seed: int, groups: Sequence[str]) -> pd.Series:
@@ -122,7 +128,8 @@ def listed(table: pd.DataFrame, wanted: pd.DataFrame, *, where: str) -> pd.DataF
         The rows of `table` that are in the list, with their `subset`.
 
     Raises:
-        ValueError: The list names a track twice or a subset that is none, or train would be empty.
+        ValueError: The list names a track twice or a subset that is none; train would lack a genre, or be empty; no
+            track would be left to judge by.
     """
     misspelt = wanted[~wanted["subset"].isin(SUBSETS)]
     if len(misspelt):
@@ -137,6 +144,13 @@ def listed(table: pd.DataFrame, wanted: pd.DataFrame, *, where: str) -> pd.DataF
     if not (found["subset"] == "train").any():
         raise ValueError(
             f"{where}: names none of the corpus's tracks for train (they are named like {table['track'].iloc[0]!r})"
+        )
+    unlearnt = sorted(set(found["genre"]) - set(found["genre"][found["subset"] == "train"]))
+    if unlearnt:
+        raise ValueError(f"{where}: train must have tracks of every genre, it has none of {unlearnt[0]!r}")
+    if held_out(found["subset"]) == "train":
+        raise ValueError(
+            f"{where}: some tracks must be in valid or test, all are in train; nothing is left to judge by"
         )
     return found
 

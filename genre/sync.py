@@ -10,7 +10,7 @@ from genre import fingerprint, lock, recording, revisions, workspace
 from genre.lock import Trained
 from genre.recording import HISTORY, Result
 from genre.revisions import Revision
-from genre.runs import Store, address
+from genre.runs import Store, address, is_of_mlflow
 
 # Which stage made what is in metrics/; the rest is of `train`.
 TABLES = frozenset(
@@ -23,8 +23,23 @@ def sync(names: Sequence[str], *, all_experiments: bool, dry_run: bool) -> None:
     """Brings the workspace and all experiments to MLflow; or the revisions named, and all experiments if asked for.
 
     Raises:
-        ValueError: A revision is unknown; the repository has no git; MLflow cannot be reached.
+        ValueError: A revision is unknown; this is not the repository's root, or it has no git; MLflow fails.
     """
+    root = workspace.repository()
+    if not any((root / name).is_file() for name in ("dvc.yaml", "dvc.lock")):
+        raise ValueError(f"genre sync must run in the repository's root, there is no dvc.yaml in {root}; cd there")
+    try:
+        _sync(names, all_experiments=all_experiments, dry_run=dry_run)
+    except Exception as error:
+        if not is_of_mlflow(error):
+            raise
+        reason = " ".join(str(error).split())[:200]
+        raise ValueError(
+            f"MLflow at {address()} failed: {reason}; what is there stays, run `genre sync` again"
+        ) from error
+
+
+def _sync(names: Sequence[str], *, all_experiments: bool, dry_run: bool) -> None:
     known = revisions.experiments()
     wanted = revisions.resolve(names) if names else []
     wanted += [revision for revision in known if (all_experiments or not names) and revision not in wanted]
@@ -34,7 +49,10 @@ def sync(names: Sequence[str], *, all_experiments: bool, dry_run: bool) -> None:
     if store and not dry_run:
         store.end_abandoned()
     counts = {"new": 0, "completed": 0, "complete": 0}
-    for trained in () if names else lock.of_workspace(workspace.repository()):
+    root = workspace.repository()
+    for trained in () if names else lock.of_workspace(root):
+        if trained.study and not (root / trained.history).is_file():
+            continue  # its files were removed, and are in no cache
         counts[_sync_workspace(store, trained, dry_run=dry_run)] += 1
     for revision in tqdm(wanted, desc="sync", unit="revision", disable=None):
         state = "complete" if revision.commit[:12] in done else _sync_revision(store, revision, known, dry_run=dry_run)
@@ -62,7 +80,9 @@ def _sync_workspace(store: Store | None, trained: Trained, *, dry_run: bool) -> 
     root = workspace.repository()
     here = root / trained.path
     is_it = here.is_file() and fingerprint.of_file(here) == trained.model
-    model_pt = here if is_it else revisions.model_file(trained.model, "HEAD")
+    model_pt = here if is_it else None
+    if model_pt is None and not trained.study:
+        model_pt = revisions.model_file(trained.model, "HEAD", fetch=not dry_run)
     folder = root / trained.metrics
     paths = {f"metrics/{path.name}": path for path in folder.glob("*.*")}
     paths |= {f"metrics/figures/{path.name}": path for path in (folder / "figures").glob("*.png")}
@@ -78,9 +98,9 @@ def _sync_revision(store: Store | None, revision: Revision, known: Sequence[Revi
     trained = lock.read(revision.read("dvc.lock").decode()) if "dvc.lock" in listed else None
     if trained is None:
         return "complete"
-    run = recording.find(store, trained.model) if store else None
+    run = recording.find(store, trained.model, trained.data) if store else None
     registered = run is not None and "genre.registered" in run.data.tags
-    model_pt = None if registered else revisions.model_file(trained.model, revision.commit)
+    model_pt = None if registered else revisions.model_file(trained.model, revision.commit, fetch=not dry_run)
     with tempfile.TemporaryDirectory() as folder:
         files = _wanted({path: Path(folder) / path for path in listed if path != "dvc.lock"}, trained)
         for path in () if dry_run else files.values():
@@ -89,7 +109,7 @@ def _sync_revision(store: Store | None, revision: Revision, known: Sequence[Revi
         result = _result(trained, revision.name, _tags(revision), files, model_pt)
         state = _bring(store, revision.name, result, dry_run=dry_run, replace=False)
     if store and not dry_run:
-        _finish(store, revision, trained.model, known, has_model=registered or model_pt is not None)
+        _finish(store, revision, trained, known, has_model=registered or model_pt is not None)
     return state
 
 
@@ -126,8 +146,8 @@ def _tags(revision: Revision) -> dict[str, str]:
 
 def _bring(store: Store | None, name: str, result: Result, *, dry_run: bool, replace: bool) -> str:
     """Completes the run of a result, says so in a line, and tells how it was: new, completed, or complete."""
-    run = recording.find(store, result.model) if store else None
-    missing = recording.lacking(run, result, replace=replace and not dry_run)
+    run = recording.find(store, result.model, result.data) if store else None
+    missing = recording.lacking(run, result, replace=replace)
     if not missing:
         return "complete"
     tqdm.write(f"{name}: {'would add' if dry_run else 'adds'} {_listed(missing)}")
@@ -140,9 +160,9 @@ def _listed(missing: Sequence[str]) -> str:
     return ", ".join(missing[:4]) + (f" and {len(missing) - 4} more" if len(missing) > 4 else "")
 
 
-def _finish(store: Store, revision: Revision, model: str, known: Sequence[Revision], *, has_model: bool) -> None:
+def _finish(store: Store, revision: Revision, trained: Trained, known: Sequence[Revision], *, has_model: bool) -> None:
     """Notes that a run has all of a commit; a run named after an experiment that is gone takes the name of this one."""
-    run = store.find("model", model)
+    run = recording.find(store, trained.model, trained.data)
     names = {other.experiment for other in known}
     if revision.experiment and run.data.tags.get("dvc.exp.name") not in names:
         store.tag(run, _tags(revision))
@@ -150,4 +170,4 @@ def _finish(store: Store, revision: Revision, model: str, known: Sequence[Revisi
     if has_model:
         store.tag(run, {DONE + revision.commit[:12]: "complete"})
     else:
-        tqdm.write(f"{revision.name}: model {model[:8]} is neither in DVC's cache nor on its remote; left out")
+        tqdm.write(f"{revision.name}: model {trained.model[:8]} is neither in DVC's cache nor on its remote; left out")

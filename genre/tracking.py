@@ -14,7 +14,7 @@ import psutil
 
 from genre import fingerprint, journal
 from genre.background import Background
-from genre.runs import Row, Store, address, enabled, experiment_tags, name_of, process_tags, study
+from genre.runs import SPLIT, Row, Store, address, enabled, experiment_tags, name_of, process_tags, study
 
 PATIENCE = {"local": 120.0, "server": 15.0}  # seconds; making a local database takes about ten
 ADVICE = "the results are on disk, and `genre sync` brings them to MLflow later"
@@ -38,12 +38,13 @@ class TrainingRun:
     def _start(self) -> None:
         self.store = Store()
         self.store.end_abandoned()
-        self.run = self.store.find("inputs", self.inputs)
-        self.known = self.run is not None and "genre.model" in self.run.data.tags
+        with self.store.lock():
+            self.run = self.store.find("inputs", self.inputs)
+            if self.run is None:
+                self._create()
+                return
+        self.known = "genre.model" in self.run.data.tags
         if self.known:
-            return
-        if self.run is None:
-            self._create()
             return
         self.epochs = self.store.epochs(self.run.info.run_id)
         self.store.client.update_run(self.run.info.run_id, status="RUNNING")
@@ -77,7 +78,7 @@ class TrainingRun:
             self.known, self.epochs = False, set()
             self._create()
             self._log()
-        twin = self.store.find("model", digest, besides=self.run.info.run_id)
+        twin = self.store.find("model", digest, besides=self.run.info.run_id, split=self.tags.get(DATA + SPLIT))
         if twin is not None and not self.known:
             self.store.client.delete_run(self.run.info.run_id)
             self.store.tag(twin, {"genre.inputs": self.inputs})

@@ -123,7 +123,7 @@ def fit(
     """
     hardware.place(network)
     optimize = _optimizer(network, optimizer, learning_rate, weight_decay)
-    steps = epochs * sum(1 for _ in range(0, len(clips), batch_size))
+    steps = epochs * clips.steps(batch_size)
     scheduler = _scheduler(optimize, schedule, learning_rate, steps)
     progress = _resume(checkpoint, identity, network, optimize, scheduler) or Progress()
     criterion = nn.CrossEntropyLoss(label_smoothing=label_smoothing)

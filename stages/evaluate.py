@@ -45,7 +45,7 @@ def _write(
     files.write_csv(tracks, folder / "tracks.csv")
     with files.replacing_folder(folder / "confusion") as tables:
         for level, rows in (("clips", predictions), ("tracks", tracks)):
-            held_out = rows[rows["subset"] == subsets[-1]]  # DVC's plots draw all rows of a file
+            held_out = rows[rows["subset"] == splits.held_out(subsets)]  # DVC's plots draw all rows of a file
             files.write_csv(held_out[["track", "actual", "predicted"]], tables / f"{level}.csv")
     files.write_json(per_genre, folder / "per_genre.json")
     with files.replacing_folder(folder / "baselines") as tables:

@@ -52,7 +52,7 @@ def _scores(results: Path) -> dict[str, Any]:
     history = files.read_csv(results / "history.csv", ["epoch", "train_loss", "kept"])
     clips = files.read_csv(results / "predictions.csv", ["track", "clip", "subset", "actual", "predicted"])
     tracks = files.read_csv(results / "tracks.csv", ["track", "subset", "actual", "predicted"])
-    subset = [name for name in splits.SUBSETS if (clips["subset"] == name).any()][-1]
+    subset = splits.held_out(clips["subset"])
     clips, tracks = clips[clips["subset"] == subset], tracks[tracks["subset"] == subset]
     genres = metrics.genres_of(clips)
     right = (tracks["actual"] == tracks["predicted"]).to_numpy()

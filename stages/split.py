@@ -25,9 +25,9 @@ def main(
     for reason, rows in left_out.groupby("reason"):
         print(f"warning: {len(rows)} tracks {reason}, the first is {rows['track'].iloc[0]}; all are in {left_out_csv}")
     if len(leaks) and section.leaks == "fail":
-        raise ValueError(_complaint(leaks))
+        raise ValueError(_complaint(section, leaks))
     if len(leaks):
-        print("warning:", _complaint(leaks))
+        print("warning:", _complaint(section, leaks))
     files.write_csv(leaks, leaks_csv)
     files.write_csv(left_out, left_out_csv)
     files.write_csv(assigned[["track", "genre", "subset"]].sort_values("track"), split_csv)
@@ -101,11 +101,12 @@ def _plain(artist: str) -> str:
     return "".join(letter for letter in artist.casefold().replace("&", "and") if letter.isalnum())
 
 
-def _complaint(leaks: pd.DataFrame) -> str:
-    first = leaks.iloc[0]
+def _complaint(section: Split, leaks: pd.DataFrame) -> str:
+    first, listed = leaks.iloc[0], section.protocol in ("file", "fault-filtered")
     return (
         f"{len(leaks)} recordings are in two subsets, the first is {first['track_a']} ({first['subset_a']}) = "
-        f"{first['track_b']} ({first['subset_b']}); set split.group_by to repetition, or split.leaks to warn"
+        f"{first['track_b']} ({first['subset_b']}); "
+        f"{'change the list' if listed else 'set split.group_by to repetition'}, or set split.leaks to warn"
     )
 
 

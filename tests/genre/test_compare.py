@@ -140,6 +140,13 @@ def test_two_files_are_compared_in_words_and_as_json(tmp_path, monkeypatch, caps
     assert values["differing"] == [{"track": "t4", "actual": "a", "predicted_a": "a", "predicted_b": "c", "right": "A"}]
 
 
+def test_genres_may_have_the_names_of_numbers(tmp_path):
+    lines = ["track,clip,subset,actual,predicted,1980,1990", "a,0,test,1980,1980,0.9,0.1", "b,0,test,1990,1990,0.2,0.8"]
+    (tmp_path / "a.csv").write_text("\n".join(lines) + "\n")
+    found = comparing.read(str(tmp_path / "a.csv"))
+    assert compare(found, found, names=NAMES).right == (2, 2)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

@@ -1,4 +1,5 @@
 import hashlib
+import types
 
 from genre import fingerprint
 
@@ -27,4 +28,12 @@ def test_the_code_that_is_loaded_counts(monkeypatch):
     before = fingerprint.of([], {}, {})
     assert fingerprint.of([], {}, {}) == before
     monkeypatch.delitem(__import__("sys").modules, "genre.fingerprint")
+    assert fingerprint.of([], {}, {}) != before
+
+
+def test_the_stage_that_runs_counts_too(monkeypatch):
+    before = fingerprint.of([], {}, {})
+    stage = types.ModuleType("__main__")
+    stage.__file__ = str(fingerprint.STAGES / "train.py")
+    monkeypatch.setitem(__import__("sys").modules, "__main__", stage)
     assert fingerprint.of([], {}, {}) != before

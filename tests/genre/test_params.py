@@ -41,13 +41,16 @@ def test_a_whole_number_passes_for_a_float():
         (Train, f"train.learning_rate={'9' * 400}", r"^train\.learning_rate must be of type float, got 9+\.\.\.9+ \(int\)$"),
         (Train, "train.epochs=null", r"^train\.epochs must be of type int, got None \(NoneType\)$"),
         (Train, "train.epochs=2020-01-01", r"^train\.epochs must be of type int, got datetime\.date\(2020, 1, 1\) \(date\)$"),
-        (Train, "train.epochs=[1, 2]", r"^train\.epochs must be of type int, got \[1, 2\] \(list\)$"),
+        (Train, "train.epochs=[1,2]", r"^train\.epochs must be of type int, got \[1, 2\] \(list\)$"),
         (Spectrogram, "spectrogram.n_mels=100", r"^spectrogram\.n_mels must be a multiple of 32, got 100$"),
         (Split, "split.clip_frames=200", r"^split\.clip_frames must be a multiple of 32, got 200$"),
         (Spectrogram, "spectrogram.sample_rate=4000", r"^spectrogram\.sample_rate must be in 8000\.\.192000, got 4000$"),
         (Train, "train.epoch=3", r"^train\.epoch is not a parameter; train has epochs, batch_size"),
         (Spectrogram, "spectrogram.hop_length=4096", r"^spectrogram\.hop_length must be in 1\.\.n_fft \(2048\), got 4096"),
         (Split, "split.test=0.9", r"^split\.valid \+ split\.test must leave tracks to train on .* got 0\.2 \+ 0\.9$"),
+        (Train, "train.batch_size=1", r"^train\.batch_size must be in 2\.\.4096, got 1$"),
+        (Split, "split.group_by=artist split.protocol=file split.file=a", r"^split\.group_by must be none for split\.protocol file"),
+        (Split, "split.valid=0 split.test=0", r"^split\.valid or split\.test must be above 0, got 0 and 0"),
         (Split, "split.fold=5", r"^split\.fold must be in 0\.\.split\.folds - 1 \(4\), got 5$"),
         (Split, "split.protocol=file", r"^split\.file must name a CSV table"),
         (Split, "split.group_by=column", r"^split\.groups must name a CSV table"),
@@ -57,7 +60,7 @@ def test_a_whole_number_passes_for_a_float():
 )  # fmt: skip
 def test_a_bad_value_is_named_with_its_rule(section, override, message):
     with pytest.raises(ValueError, match=message):
-        read(override).load(section)
+        read(*override.split()).load(section)
 
 
 def test_every_number_below_and_above_its_range_is_refused():

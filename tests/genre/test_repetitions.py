@@ -1,4 +1,3 @@
-import zipfile
 from functools import cache
 
 import numpy as np
@@ -10,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.signal import resample_poly
 
 from genre import repetitions, synthesis
-from genre.repetitions import find_repetitions, fingerprint, groups, read_fingerprints, write_fingerprints
+from genre.repetitions import find_repetitions, fingerprint
 
 SAMPLE_RATE = 22050
 ALTERATIONS = ("mp3", "ogg", "quieter", "later", "half", "noise")
@@ -224,7 +223,6 @@ def test_nothing_to_compare_gives_an_empty_table_with_the_columns(fingerprints):
     assert list(found.columns) == ["track_a", "track_b", "offset_seconds", "score"]
     assert found.empty
     assert found["score"].dtype == found["offset_seconds"].dtype == np.float64
-    assert groups(found) == []
 
 
 def test_silence_among_music_is_no_repetition():
@@ -243,38 +241,6 @@ def test_what_is_no_fingerprint_is_refused(peaks):
     message = rf"the fingerprint of 'x' must be integers \(peak, 2\), got {peaks.dtype} .*; compute it with fingerprint"
     with pytest.raises(ValueError, match=message):
         find_repetitions({"x": peaks, "y": fingerprint_of(0)})
-
-
-# --- groups and files
-
-
-def test_groups_connect_through_others_and_are_sorted():
-    pairs = pd.DataFrame({"track_a": ["x", "c", "a", "m"], "track_b": ["y", "d", "c", "n"]})
-    assert groups(pairs) == [("a", "c", "d"), ("m", "n"), ("x", "y")]
-
-
-def test_fingerprints_survive_a_file(tmp_path):
-    written = {"blues/b": fingerprint_of(0), "jazz/ünï": np.zeros((0, 2), np.int32), "a": fingerprint_of(1)}
-    write_fingerprints(tmp_path / "new" / "fingerprints.npz", written)
-    found = read_fingerprints(tmp_path / "new" / "fingerprints.npz")
-    assert list(found) == sorted(written)
-    for track, peaks in written.items():
-        np.testing.assert_array_equal(found[track], peaks)
-        assert found[track].dtype == np.int32
-
-
-def test_no_fingerprints_survive_a_file(tmp_path):
-    write_fingerprints(tmp_path / "fingerprints.npz", {})
-    assert read_fingerprints(tmp_path / "fingerprints.npz") == {}
-
-
-def test_the_same_fingerprints_give_the_same_bytes_at_any_time(tmp_path):
-    tracks = {"a": fingerprint_of(0), "b": fingerprint_of(1)}
-    write_fingerprints(tmp_path / "first.npz", tracks)
-    write_fingerprints(tmp_path / "second.npz", dict(reversed(tracks.items())))
-    assert (tmp_path / "first.npz").read_bytes() == (tmp_path / "second.npz").read_bytes()
-    with zipfile.ZipFile(tmp_path / "first.npz") as archive:
-        assert {member.date_time for member in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
 
 
 # --- slower

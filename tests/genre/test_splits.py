@@ -128,9 +128,10 @@ def test_a_fold_out_of_range_and_a_poor_genre_are_refused():
 
 
 def test_a_published_list_is_followed_and_missing_and_unlisted_tracks_are_named():
-    wanted = pd.DataFrame({"track": ["g0/000", "g1/001", "g1/999"], "subset": ["train", "test", "valid"]})
-    found, missing = splits.listed(table(2, 2), wanted, where="list"), splits.left_out(table(2, 2), wanted)
-    assert dict(zip(found["track"], found["subset"], strict=True)) == {"g0/000": "train", "g1/001": "test"}
+    named, subsets = ["g0/000", "g1/001", "g1/002", "g1/999"], ["train", "test", "train", "valid"]
+    wanted = pd.DataFrame({"track": named, "subset": subsets})
+    found, missing = splits.listed(table(2, 3), wanted, where="list"), splits.left_out(table(2, 3), wanted)
+    assert dict(zip(found["track"], found["subset"], strict=True)) == dict(zip(named[:3], subsets[:3], strict=True))
     assert missing.to_numpy().tolist() == [
         ["g1/999", "are listed, but not in the corpus"],
         ["g0/001", "are in the corpus, but not listed"],
@@ -144,6 +145,8 @@ def test_a_published_list_is_followed_and_missing_and_unlisted_tracks_are_named(
         ([("g0/000", "trian")], "subset must be one of train, valid, test, got 'trian' for 'g0/000'"),
         ([("g0/000", "train"), ("g0/000", "test")], "each track must stand once, got 'g0/000' twice"),
         ([("g0/000", "test")], "names none of the corpus's tracks for train"),
+        ([("g0/000", "train"), ("g1/000", "test")], "train must have tracks of every genre, it has none of 'g1'"),
+        ([("g0/000", "train"), ("g1/000", "train")], "some tracks must be in valid or test, all are in train"),
     ],
 )
 def test_a_bad_list_is_refused(rows, message):

@@ -2,6 +2,7 @@ import json
 import subprocess
 
 import pytest
+from mlflow.exceptions import MlflowException
 
 from genre import fingerprint, lock, revisions, runs, sync
 from tests.genre.test_tracking import ROWS, stored, train
@@ -63,7 +64,7 @@ def root(tmp_path, empty_store, monkeypatch):
     git(tmp_path, "add", "-A", "dvc.lock", "metrics")
     git(tmp_path, "commit", "-qm", "first")
     (tmp_path / "cached.pt").write_text("cached")
-    monkeypatch.setattr(revisions, "model_file", lambda model, commit: tmp_path / "cached.pt")
+    monkeypatch.setattr(revisions, "model_file", lambda model, commit, fetch: tmp_path / "cached.pt")
     monkeypatch.setattr(sync.recording.registry, "register", registered)
     return tmp_path
 
@@ -133,6 +134,62 @@ def test_a_run_that_lost_its_server_half_way_is_completed_and_not_doubled(root, 
     assert run.data.tags["genre.model"] == fingerprint.of_file(root / "models/model.pt")
 
 
+def test_metrics_that_a_dying_server_missed_are_added_though_their_files_are_there(root, monkeypatch):
+    def lost(store, run_id, metrics):
+        raise ConnectionError("gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runs.Store, "log_metrics", lost)
+        with pytest.raises(ConnectionError):
+            everything()
+    assert "test/track_accuracy" not in stored()[1][0].data.metrics
+    everything()
+    (run,) = stored()[1]
+    assert run.data.metrics["test/track_accuracy"] == 0.9
+
+
+def test_the_same_weights_tested_on_another_split_are_another_run(root):
+    everything()
+    path = root / "dvc.lock"
+    path.write_text(path.read_text().replace("md5: abc", "md5: xyz"))
+    everything()
+    assert {run.data.tags["genre.data.split.csv"] for run in stored()[1]} == {"abc", "xyz"}
+
+
+def test_what_registers_a_model_knows_the_source_of_its_data(root, monkeypatch):
+    known = []
+    monkeypatch.setattr(sync.recording.registry, "register", lambda store, run, *_: known.append(run.data.params))
+    everything()
+    assert known[0]["data.source"] == "synthetic"
+
+
+def test_a_folder_that_is_not_the_repositorys_root_is_told(root, monkeypatch):
+    (root / "docs").mkdir()
+    monkeypatch.setenv("DVC_ROOT", str(root / "docs"))
+    with pytest.raises(
+        ValueError, match=r"must run in the repository's root, there is no dvc\.yaml in .*docs; cd there"
+    ):
+        everything()
+    assert list((root / "docs").iterdir()) == []
+
+
+def test_mlflow_that_fails_half_way_is_told_in_a_line(root, monkeypatch):
+    def lost(*_):
+        raise MlflowException("the server\nis gone")
+
+    monkeypatch.setattr(runs.Store, "log_parameters", lost)
+    with pytest.raises(ValueError, match="failed: the server is gone; what is there stays, run `genre sync` again"):
+        everything()
+
+
+def test_two_experiments_of_one_name_are_told_apart_by_commit(root):
+    commit_experiment(root, "twice", "other weights")
+    git(root, "commit", "-qm", "another baseline", "--allow-empty")
+    commit_experiment(root, "twice", "more weights")
+    with pytest.raises(ValueError, match="'twice' must name one experiment, got 2 of that name: .*; name a commit"):
+        everything("twice")
+
+
 def test_metrics_of_another_model_are_left_out(root):
     write(root, evaluated=False)
     everything()
@@ -141,7 +198,7 @@ def test_metrics_of_another_model_are_left_out(root):
 
 def test_a_model_that_is_nowhere_is_told_and_the_rest_recorded(root, monkeypatch, capsys):
     commit_experiment(root, "bold-lark", "other weights")
-    monkeypatch.setattr(revisions, "model_file", lambda model, commit: None)
+    monkeypatch.setattr(revisions, "model_file", lambda model, commit, fetch: None)
     everything("bold-lark")
     assert "is neither in DVC's cache nor on its remote; left out" in capsys.readouterr().out
     assert stored()[1][0].data.metrics["test/track_accuracy"] == 0.5
@@ -152,8 +209,6 @@ def test_a_run_of_an_experiment_that_is_gone_takes_the_name_of_the_one_that_is_t
     everything("old-name")
     ref = git(root, "for-each-ref", "refs/exps", "--format=%(refname)")
     git(root, "update-ref", "-d", ref)
-    commit_experiment(root, "new-name", "other weights")
-    (root / "cached.pt").write_text("cached")
     git(root, "commit", "-qm", "another baseline", "--allow-empty")
     commit_experiment(root, "new-name", "other weights")
     everything("new-name")

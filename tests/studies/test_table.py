@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from genre import compare, metrics
 from studies import table as studies
 
 
@@ -34,10 +35,18 @@ def test_the_same_verdicts_in_more_seeds_make_no_interval_narrower():
     )
 
 
-def test_a_single_seed_has_no_deviation_and_perfect_verdicts_no_width():
+def test_a_single_seed_has_no_deviation_and_perfect_verdicts_the_interval_of_their_tracks():
     scored = studies.summary(verdicts([(1,)] * 5, seeds=(1,)))
     assert scored["track_accuracy_sd"] == 0
-    assert (scored["track_accuracy_low"], scored["track_accuracy_high"]) == (1, 1)
+    assert (scored["track_accuracy_low"], scored["track_accuracy_high"]) == metrics.wilson(5, 5)
+    none = studies.summary(verdicts([(0, 0)] * 5))
+    assert (none["track_accuracy_low"], none["track_accuracy_high"]) == metrics.wilson(0, 5)
+
+
+@pytest.mark.parametrize(("only_a", "only_b"), [(4, 0), (5, 0), (6, 0), (8, 1), (10, 4), (0, 0)])
+def test_with_one_verdict_a_track_luck_is_mcnemars(only_a, only_b):
+    sums = np.array([1.0] * only_a + [-1.0] * only_b + [0.0] * 20)
+    assert studies.luck(sums) == pytest.approx(compare.mcnemar(only_a, only_b), abs=0.015)
 
 
 def test_a_difference_is_paired_and_says_whether_it_is_luck():
