@@ -207,7 +207,8 @@ def sentence(found: Comparison) -> str:
         "a difference this size is what luck alone gives." if found.p >= LUCK
         else "luck alone seldom gives a difference this size."
     )  # fmt: skip
-    return f"{verdict} (B - A: 95 % interval {low:.1f} to {high:.1f}), exact McNemar p = {found.p:.2g}: {luck}"
+    narrow = ", too narrow for so few differing tracks" if found.p >= LUCK and (low > 0 or high < 0) else ""
+    return f"{verdict} (B - A: 95 % interval {low:.1f} to {high:.1f}{narrow}), exact McNemar p = {found.p:.2g}: {luck}"
 
 
 def _intervals(found: Comparison) -> list[tuple[float, float]]:

@@ -58,6 +58,9 @@ def test_a_large_difference_is_more_than_luck_and_a_small_one_is_not():
         "a difference this size is what luck alone gives."
     )
     assert sentence(compare(table("cb" * 1 + "ab"), table("ab" + "cb"), names=NAMES)).startswith("A and B are equal (")
+    few = sentence(compare(table("c" * 5 + "b" + "ab" * 7), table("ab" * 10), names=NAMES))
+    assert "to 45.0, too narrow for so few differing tracks), exact McNemar p = 0.062: " in few
+    assert few.endswith("what luck alone gives.")
 
 
 @given(st.integers(0, 40), st.integers(0, 40))
