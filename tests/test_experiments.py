@@ -64,7 +64,7 @@ def test_queued_experiments_on_a_store_that_is_not_there_yet_are_runs_of_their_n
     for seed, name in enumerate(sorted(names)):
         house.run("dvc", "exp", "run", "--queue", "-n", name, "-S", f"train.seed={seed}")
     house.run("dvc", "queue", "start", "-j", "2")
-    wait_for(lambda: experiments(house).keys() >= names, "the queue", 900)
+    wait_for(lambda: experiments(house).keys() >= names, "the queue", 3600)
     found = recorded(names)
     assert set(found) == names
     for name, trained in experiments(house).items():
@@ -74,10 +74,11 @@ def test_queued_experiments_on_a_store_that_is_not_there_yet_are_runs_of_their_n
 
 def test_two_temporary_experiments_at_once_are_right_and_a_cached_one_comes_back_by_sync(house):
     started = [
-        house.start("dvc", "exp", "run", "--temp", "-n", f"seed-{seed}", "-S", f"train.seed={seed}") for seed in (1, 2)
+        house.start("dvc", "exp", "run", "--wait-for-lock", "--temp", "-n", f"seed-{seed}", "-S", f"train.seed={seed}")
+        for seed in (1, 2)
     ]
     for process in started:
-        output, _ = process.communicate(timeout=900)
+        output, _ = process.communicate(timeout=3600)
         assert process.returncode == 0, output[-3000:]
     at_once = experiments(house)
     assert {name: trained.parameters["train.seed"] for name, trained in at_once.items()} == {"seed-1": 1, "seed-2": 2}
@@ -139,7 +140,7 @@ def test_a_server_that_dies_in_training_costs_no_result_and_sync_completes_the_r
     with serving(*words, house=house, port=port, path="health"):
         process = house.start("dvc", "exp", "run", "-n", "left", "-S", "train.epochs=200", MLFLOW_TRACKING_URI=address)
         wait_for(half_trained, "the first epoch")
-    output, _ = process.communicate(timeout=900)
+    output, _ = process.communicate(timeout=3600)
     assert process.returncode == 0, output[-3000:]
     assert f"warning: MLflow at {address} does not take part" in output
     with serving(*words, house=house, port=port, path="health"):
