@@ -16,7 +16,6 @@ from genre import metrics, revisions, splits
 PREDICTIONS = "metrics/predictions.csv"
 NAMES = ("track", "subset", "actual", "predicted")  # columns of text, also where it looks like a number
 DRAWS = 10_000
-LUCK = 0.05  # a difference that luck alone exceeds less often than this counts as one
 
 
 @dataclass(frozen=True)
@@ -178,7 +177,7 @@ def as_json(found: Comparison) -> str:
         "subset": found.subset, "tracks": len(found.tracks), **runs,
         "only_a": found.only[0], "only_b": found.only[1], "difference": found.difference,
         "difference_low": found.interval[0], "difference_high": found.interval[1], "mcnemar_p": found.p,
-        "luck": found.p >= LUCK, "differing": found.differing.to_dict("records"), "sentence": sentence(found),
+        "luck": found.p >= metrics.LUCK, "differing": found.differing.to_dict("records"), "sentence": sentence(found),
     }  # fmt: skip
     return json.dumps(values, indent=2, ensure_ascii=False)
 
@@ -204,10 +203,10 @@ def sentence(found: Comparison) -> str:
         f"B is {'better' if points > 0 else 'worse'} by {abs(points):.1f} points" if points else "A and B are equal"
     )
     luck = (
-        "a difference this size is what luck alone gives." if found.p >= LUCK
+        "a difference this size is what luck alone gives." if found.p >= metrics.LUCK
         else "luck alone seldom gives a difference this size."
     )  # fmt: skip
-    narrow = ", too narrow for so few differing tracks" if found.p >= LUCK and (low > 0 or high < 0) else ""
+    narrow = ", too narrow for so few differing tracks" if found.p >= metrics.LUCK and (low > 0 or high < 0) else ""
     return f"{verdict} (B - A: 95 % interval {low:.1f} to {high:.1f}{narrow}), exact McNemar p = {found.p:.2g}: {luck}"
 
 

@@ -174,7 +174,7 @@ def reliability(confidence: Values, correct: npt.NDArray[np.bool_], *, bins: int
     upper.plot([0, 1], [0, 1], "--", color=DARK, linewidth=1, label="perfectly calibrated")
     upper.set(xlim=(0, 1), ylim=(0, 1), ylabel="share correct")
     upper.set_title(f"{title}\nexpected calibration error {error:.1%}")
-    upper.legend(loc="upper left")
+    figure.legend(*upper.get_legend_handles_labels(), loc="outside lower center", ncols=3)  # inside it hides bars
     bars = lower.bar(centres, counts, 0.92 / bins, color=DARK)
     lower.bar_label(bars, [str(count) for count in counts], fontsize=8, padding=1)
     lower.set(xlabel="confidence (probability of the predicted genre)", ylabel="count")

@@ -32,7 +32,11 @@ def of(inputs: Iterable[Path], parameters: Mapping[str, Any], machine: Mapping[s
 
 def _modules() -> dict[str, Path]:
     loaded = {name: getattr(module, "__file__", None) for name, module in sys.modules.items()}
-    found = {name: Path(file) for name, file in loaded.items() if file}
-    stage = found.get("__main__")  # `python -m stages.train`
-    ours = {name: path for name, path in found.items() if name.split(".")[0] in ("genre", "stages")}
-    return ours | ({f"stages.{stage.stem}": stage} if stage and stage.parent == STAGES else {})
+    found = {name: Path(file).resolve() for name, file in loaded.items() if file}
+
+    def ours(name: str, path: Path) -> bool:
+        if name == "__main__":  # of `python -m stages.train`
+            return path.parent == STAGES
+        return name.split(".", maxsplit=1)[0] in ("genre", "stages")
+
+    return {name: path for name, path in found.items() if ours(name, path)}

@@ -17,6 +17,7 @@ from genre.tracks import RESERVED_GENRES
 Z95 = 1.959963984540054  # the normal distribution's 97.5 % point
 BOOTSTRAP_DRAWS = 2000
 CALIBRATION_BINS = 10
+LUCK = 0.05  # a difference that luck alone exceeds less often than this counts as one
 
 
 def accuracy(actual: Sequence[str], predicted: Sequence[str]) -> float:

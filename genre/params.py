@@ -95,7 +95,7 @@ class Split:
             raise ValueError(
                 "split.valid or split.test must be above 0, got 0 and 0; nothing would be left to judge by"
             )
-        if self.group_by != "none" and self.protocol in ("file", "fault-filtered"):
+        if self.group_by != "none" and self.listed:
             raise ValueError(
                 f"split.group_by must be none for split.protocol {self.protocol}, whose list decides who is where, got "
                 f"{self.group_by!r}"
@@ -106,6 +106,11 @@ class Split:
             raise ValueError("split.file must name a CSV table track,subset when split.protocol is file, got none")
         if self.group_by == "column" and not self.groups:
             raise ValueError("split.groups must name a CSV table track,group when split.group_by is column, got none")
+
+    @property
+    def listed(self) -> bool:
+        """Whether a list says who is in which subset; else they are drawn."""
+        return self.protocol in ("file", "fault-filtered")
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from genre import files, fingerprint, journal, lock, registry, runs
-from genre.runs import SPLIT, Store, enabled, experiment_tags, name_of, names_of, short_digest
-from genre.tracking import DATA, in_background
+from genre import files, fingerprint, journal, lock, registry
+from genre.runs import DATA, SPLIT, Store, enabled, experiment_tags, held_files, name_of, names_of, short_digest, study
+from genre.tracking import in_background
 
 HISTORY = "metrics/history.csv"
 
@@ -51,9 +51,7 @@ def record(model_pt: Path, parts: Mapping[str, Sequence[Path]], *, register: boo
         known, kept = _locked(digest), model_pt if register else None
         complete(
             store,
-            Result(
-                digest, name_of(digest), experiment_tags(), **known, files=named, model_pt=kept, study=runs.study()[0]
-            ),
+            Result(digest, name_of(digest), experiment_tags(), **known, files=named, model_pt=kept, study=study()[0]),
         )
 
     background = in_background()
@@ -82,7 +80,7 @@ def lacking(run: Any, result: Result, *, replace: bool) -> list[str]:
     """Lists what a result would add to its run, in words; `run` may be None."""
     if run is None:
         return ["the run"]
-    held = json.loads(run.data.tags.get("genre.files", "{}"))
+    held = held_files(run)
     missing = [
         name
         for name, path in result.files.items()
@@ -124,7 +122,7 @@ def complete(store: Store, result: Result, *, replace: bool = True) -> None:
         store.log_metrics(run_id, scores)
         note = _note({**run.data.params, **result.parameters}, {**run.data.metrics, **scores})
         store.tag(run, {"mlflow.note.content": note})
-    store.note_files(run, {name: result.files[name] for name in news})  # last: what breaks off above is done again
+    store.note_files(run, news)  # last: what breaks off above is done again
     if result.model_pt is not None or scores:
         registry.register(store, run, result.model_pt, {**run.data.metrics, **scores})
     if run.info.status != "FINISHED":

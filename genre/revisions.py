@@ -51,10 +51,11 @@ def resolve(names: Sequence[str]) -> list[Revision]:
     Raises:
         ValueError: A name is of neither.
     """
-    by_commit = {revision.commit: revision for revision in experiments()}
+    known = experiments()
+    by_commit = {revision.commit: revision for revision in known}
     found: dict[str, Revision] = {}
     for name in names:
-        commits = [commit for commit, revision in by_commit.items() if revision.experiment == name]
+        commits = [revision.commit for revision in known if revision.experiment == name]
         if len(commits) > 1:
             shown = ", ".join(commit[:7] for commit in commits)
             raise ValueError(

@@ -32,7 +32,9 @@ SETTINGS = {
     "MLFLOW_UV_AUTO_DETECT": "false",
     "GIT_PYTHON_REFRESH": "quiet",
 }
-SPLIT = "split.csv"  # of the inputs of a run the one that decides who tests
+DATA = "genre.data."  # what begins a tag with the MD5 of an input
+SPLIT = "split.csv"  # of these inputs the one that decides who tests
+FILES = "genre.files"
 BATCH = 500  # metrics in one request; MLflow takes up to 1000
 
 Row = Mapping[str, float]
@@ -103,7 +105,7 @@ class Store:
             split: MD5 of the split that it must be of, unless the run tells none.
         """
         runs = self.client.search_runs([self.experiment], f"tags.`genre.{tag}` = '{value}'")
-        fitting = (run for run in runs if split is None or run.data.tags.get(f"genre.data.{SPLIT}", split) == split)
+        fitting = (run for run in runs if split is None or run.data.tags.get(DATA + SPLIT, split) == split)
         return next((run for run in fitting if run.info.run_id != besides), None)
 
     def create(self, name: str, tags: Mapping[str, str], *, study: str = "") -> Any:
@@ -177,27 +179,26 @@ class Store:
         ]
         self.client.log_inputs(run_id, inputs)
 
-    def log_files(self, run: Any, files: Mapping[str, Path], *, replace: bool = True) -> list[str]:
+    def log_files(self, run: Any, files: Mapping[str, Path], *, replace: bool = True) -> dict[str, str]:
         """Uploads the files that are not noted as held by the run: `folder/name` there -> path here; see `note_files`.
 
         Args:
             replace: Whether a file that the run holds with other content is replaced.
 
         Returns:
-            The names of those that were uploaded.
+            The names of those that were uploaded, and their digests.
         """
-        held = json.loads(run.data.tags.get("genre.files", "{}"))
-        digests = {name: short_digest(path) for name, path in files.items()}
-        news = [name for name in files if held.get(name) != digests[name] and (replace or name not in held)]
+        held = held_files(run)
+        digests = {name: short_digest(path) for name, path in files.items() if replace or name not in held}
+        news = {name: digest for name, digest in digests.items() if held.get(name) != digest}
         for name in news:
             self.client.log_artifact(run.info.run_id, str(files[name]), str(Path(name).parent))
         return news
 
-    def note_files(self, run: Any, files: Mapping[str, Path]) -> None:
-        """Notes that the run holds these files, and all figures that stand in them."""
-        held = json.loads(run.data.tags.get("genre.files", "{}"))
-        held |= {name: short_digest(path) for name, path in files.items()}
-        self.tag(run, {"genre.files": json.dumps(held, sort_keys=True)})
+    def note_files(self, run: Any, digests: Mapping[str, str]) -> None:
+        """Notes that the run holds files, and all figures that stand in them: what `log_files` gave."""
+        if digests:
+            self.tag(run, {FILES: json.dumps({**held_files(run), **digests}, sort_keys=True)})
 
     def end_abandoned(self) -> None:
         """Marks runs of this machine as failed whose process is gone: a killed training cannot do it itself."""
@@ -205,6 +206,11 @@ class Store:
         for run in self.client.search_runs([self.experiment], running):
             if not _is_alive(run.data.tags.get("genre.process", "")):
                 self.client.set_terminated(run.info.run_id, "FAILED")
+
+
+def held_files(run: Any) -> dict[str, str]:
+    """Tells which files a run holds: `folder/name` -> digest."""
+    return dict(json.loads(run.data.tags.get(FILES, "{}")))
 
 
 def process_tags() -> dict[str, str]:
@@ -220,9 +226,9 @@ def _is_alive(process: str) -> bool:
     return False
 
 
-def study() -> tuple[str, str]:
-    """Gives the study that this run is of and the run's name in it, from `GENRE_STUDY` (`STUDY` or `STUDY/RUN`)."""
-    name, _, run = os.environ.get("GENRE_STUDY", "").partition("/")
+def study(named: str | None = None) -> tuple[str, str]:
+    """Gives a study and a run's name in it, from `STUDY` or `STUDY/RUN`; None means what `GENRE_STUDY` says."""
+    name, _, run = (os.environ.get("GENRE_STUDY", "") if named is None else named).partition("/")
     return name, run
 
 

@@ -9,7 +9,7 @@ SUBSETS = ("train", "valid", "test")
 
 
 def held_out(subsets: Iterable[str]) -> str:
-    """Gives the subset that one judges by, of those that there are: test, else valid, else train."""
+    """Gives the subset that one judges by, of those that there are: test, else valid, else train; valid of none."""
     present = set(subsets)
     return next((subset for subset in reversed(SUBSETS) if subset in present), "valid")
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from genre import fingerprint, lock, recording, revisions, workspace
+from genre import fingerprint, lock, recording, registry, revisions, workspace
 from genre.lock import Trained
 from genre.recording import HISTORY, Result
 from genre.revisions import Revision
-from genre.runs import Store, address, is_of_mlflow
+from genre.runs import Store, address, is_of_mlflow, study
 
 # Which stage made what is in metrics/; the rest is of `train`.
 TABLES = frozenset(
@@ -88,8 +88,8 @@ def _sync_workspace(store: Store | None, trained: Trained, *, dry_run: bool) -> 
     paths |= {f"metrics/figures/{path.name}": path for path in (folder / "figures").glob("*.png")}
     paths[HISTORY] = root / trained.history
     files = _wanted({name: path for name, path in paths.items() if path.is_file()}, trained)
-    study, _, run = trained.study.partition("/")
-    result = _result(trained, run or f"workspace-{trained.model[:8]}", {}, files, model_pt, study=study)
+    name, run = study(trained.study)
+    result = _result(trained, run or f"workspace-{trained.model[:8]}", {}, files, model_pt, study=name)
     return _bring(store, trained.study or "workspace", result, dry_run=dry_run, replace=True)
 
 
@@ -99,7 +99,7 @@ def _sync_revision(store: Store | None, revision: Revision, known: Sequence[Revi
     if trained is None:
         return "complete"
     run = recording.find(store, trained.model, trained.data) if store else None
-    registered = run is not None and "genre.registered" in run.data.tags
+    registered = run is not None and registry.TAG in run.data.tags
     model_pt = None if registered else revisions.model_file(trained.model, revision.commit, fetch=not dry_run)
     with tempfile.TemporaryDirectory() as folder:
         files = _wanted({path: Path(folder) / path for path in listed if path != "dvc.lock"}, trained)

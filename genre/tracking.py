@@ -14,11 +14,10 @@ import psutil
 
 from genre import fingerprint, journal
 from genre.background import Background
-from genre.runs import SPLIT, Row, Store, address, enabled, experiment_tags, name_of, process_tags, study
+from genre.runs import DATA, SPLIT, Row, Store, address, enabled, experiment_tags, name_of, process_tags, study
 
 PATIENCE = {"local": 120.0, "server": 15.0}  # seconds; making a local database takes about ten
 ADVICE = "the results are on disk, and `genre sync` brings them to MLflow later"
-DATA = "genre.data."  # what begins a tag with the MD5 of an input
 
 
 class TrainingRun:

@@ -45,7 +45,7 @@ def _check_protocol(section: Split, source: str, table: pd.DataFrame) -> None:
 
 def _assign(section: Split, source: str, table: pd.DataFrame, pairs: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Gives the tracks that take part, with their subset; and those that do not, `track, reason`."""
-    if section.protocol in ("file", "fault-filtered"):
+    if section.listed:
         wanted = _published(section, table)
         found = splits.listed(table, wanted, where=f"split.protocol {section.protocol}")
         return found, splits.left_out(table, wanted)
@@ -102,11 +102,11 @@ def _plain(artist: str) -> str:
 
 
 def _complaint(section: Split, leaks: pd.DataFrame) -> str:
-    first, listed = leaks.iloc[0], section.protocol in ("file", "fault-filtered")
+    first = leaks.iloc[0]
     return (
         f"{len(leaks)} recordings are in two subsets, the first is {first['track_a']} ({first['subset_a']}) = "
         f"{first['track_b']} ({first['subset_b']}); "
-        f"{'change the list' if listed else 'set split.group_by to repetition'}, or set split.leaks to warn"
+        f"{'change the list' if section.listed else 'set split.group_by to repetition'}, or set split.leaks to warn"
     )
 
 

@@ -9,6 +9,7 @@ import torch
 from genre import command, files, fingerprint, model, spectrograms, tracking, training, workspace
 from genre.clips import TrainingClips
 from genre.params import Augment, Data, Model, Settings, Spectrogram, Split, Train, flat
+from genre.runs import DATA
 
 OF_CLIPS_AND_HARDWARE = ("crops", "crop_frames", "device", "precision")
 
@@ -38,7 +39,7 @@ def main(settings: Settings, values: Path, index: Path, split_csv: Path, model_p
     )  # fmt: skip
     choices = {name: value for name, value in asdict(train).items() if name not in OF_CLIPS_AND_HARDWARE}
     print(f"{len(learners)} tracks, {len(clips)} clips an epoch, on {hardware.device} in {hardware.precision}")
-    digests = {f"genre.data.{path.name}": fingerprint.of_file(path) for path in (values, index, split_csv)}
+    digests = {DATA + path.name: fingerprint.of_file(path) for path in (values, index, split_csv)}
     with tracking.training_run(identity, flat(data) | parameters, digests) as run:
         progress = training.fit(
             network, clips, _validation(store, table, genres, cutting), hardware=hardware,

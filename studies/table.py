@@ -19,7 +19,6 @@ from ruamel.yaml import YAML
 from genre import command, files, metrics, splits
 
 DRAWS = 10_000
-LUCK = 0.05  # a difference that luck alone exceeds less often than this counts as one
 NETWORK = "network"
 SYSTEMS = (NETWORK, "linear", "svm_mfcc", "majority")
 COLUMNS = ["system", "seed", "track", "right"]
@@ -74,9 +73,9 @@ def _verdicts(folder: Path, seeds: list[int]) -> pd.DataFrame:
     """Gives a row a system, seed and test track: whether it is right; without a test subset, of the tracks of valid."""
     found = []
     for seed in seeds:
-        metrics = folder / str(seed) / "metrics"
+        results = folder / str(seed) / "metrics"
         for system in SYSTEMS:
-            file = metrics / ("tracks.csv" if system == NETWORK else f"baselines/{system}.csv")
+            file = results / ("tracks.csv" if system == NETWORK else f"baselines/{system}.csv")
             table = files.read_csv(file, ["track", "subset", "actual", "predicted"])
             tested = table[table["subset"] == splits.held_out(table["subset"])]
             right = (tested["actual"] == tested["predicted"]).astype(int)
@@ -88,8 +87,8 @@ def _clip_accuracy(folder: Path, seeds: list[int]) -> dict[str, dict[str, float]
     """Gives mean and standard deviation over the seeds of the share of clips that each system has right."""
     found: dict[str, list[float]] = {system: [] for system in SYSTEMS}
     for seed in seeds:
-        metrics = folder / str(seed) / "metrics"
-        network, others = (YAML(typ="safe").load(metrics / name) for name in ("metrics.json", "baselines.json"))
+        results = folder / str(seed) / "metrics"
+        network, others = (YAML(typ="safe").load(results / name) for name in ("metrics.json", "baselines.json"))
         for system, scores in {NETWORK: network, **others}.items():
             found[system].append(scores[splits.held_out(scores)]["clip_accuracy"])
     return {
@@ -168,7 +167,7 @@ def difference(name: str, verdicts: pd.DataFrame, other_name: str, other: pd.Dat
     apart = paired.assign(right=paired["right"] - paired["right_other"])
     sums = _by_track(apart)
     points, (low, high), p = 100 * apart["right"].mean(), (100 * end for end in percentiles(sums)), luck(sums[:, 0])
-    verdict = "more than luck" if p < LUCK else "not more than the luck of which tracks test"
+    verdict = "more than luck" if p < metrics.LUCK else "not more than the luck of which tracks test"
     return (
         f"{name}, less {other_name}: {points:+.1f} points by track (95 % interval {low:+.1f} to {high:+.1f}, "
         f"p = {p:.2g}): {verdict}"

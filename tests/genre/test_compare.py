@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from genre import cli
+from genre import cli, metrics
 from genre import compare as comparing
 from genre.compare import bootstrap_difference, compare, mcnemar, sentence
 
@@ -199,4 +199,4 @@ def test_of_runs_that_differ_by_luck_alone_at_most_one_in_twenty_is_called_diffe
     for _ in range(1000):
         only_a, only_b, _ = random.multinomial(100, [0.1, 0.1, 0.8])
         values.append(mcnemar(int(only_a), int(only_b)))
-    assert 0.005 < np.mean(np.array(values) < comparing.LUCK) <= 0.05
+    assert 0.005 < np.mean(np.array(values) < metrics.LUCK) <= 0.05
