@@ -5,7 +5,6 @@ run leaves itself. The whole process group gets SIGKILL, as when a machine's mem
 
     python benchmarks/kills.py --trials 50 [--first 0] [--folder FOLDER]
 """
-# ruff: noqa: S311, S603, S607, T201
 
 import argparse
 import hashlib

@@ -6,7 +6,6 @@ FOLDER holds recordings (wav, au, flac, ogg, mp3), at any depth. Prints, in this
 - false alarms among synthetic tracks, and among tracks that share a drum machine, its tempo and its patterns;
 - seconds and memory for many tracks, against cross-correlating the mel spectrograms of every pair.
 """
-# ruff: noqa: T201
 
 import argparse
 import io
@@ -24,8 +23,9 @@ import numpy.typing as npt
 import soundfile
 from scipy import fft
 
-from genre import audio, synthesis
-from genre.repetitions import THRESHOLD, Fingerprint, find_repetitions, fingerprint
+from genre.audio import decoding
+from genre.audio.fingerprints import THRESHOLD, Fingerprint, find_repetitions, fingerprint
+from genre.corpus import synthesis
 
 SAMPLE_RATE = 22050
 SECONDS = 30
@@ -60,7 +60,7 @@ def decoded(folder: Path) -> Iterator[tuple[str, Waveform]]:
     for path in sorted(folder.rglob("*.*")):
         if path.is_file() and not path.name.startswith("."):
             try:
-                yield str(path.relative_to(folder)), audio.decode(path, SAMPLE_RATE)
+                yield str(path.relative_to(folder)), decoding.decode(path, SAMPLE_RATE)
             except ValueError as error:
                 print(f"left out {path.name}: {error}")
 

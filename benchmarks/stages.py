@@ -5,7 +5,6 @@
 Memory is the sum over a stage's processes of their proportional set size (what they share counts once), looked at every
 0.2 s. FOLDER must be new; what the stages wrote stays there.
 """
-# ruff: noqa: S603, S607, T201
 
 import argparse
 import os

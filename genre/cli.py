@@ -6,7 +6,7 @@ import json
 import sys
 from pathlib import Path
 
-from genre import command
+from genre.console import messages
 
 
 def main() -> None:
@@ -15,7 +15,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # names of files may be no text
-    with command.one_line_errors():
+    with messages.one_line_errors():
         raise SystemExit(arguments.run(arguments))
 
 
@@ -45,36 +45,39 @@ def _parser() -> argparse.ArgumentParser:
 
 def _predict(arguments: argparse.Namespace) -> int:
     """Prints a line a file; a file that cannot be heard gets its line on standard error, and the others go on."""
-    from genre import prediction  # noqa: PLC0415  torch takes three seconds, which `--help` need not wait for
+    from genre.prediction.predictor import Predictor
 
     if arguments.figure and len(arguments.files) > 1:
         raise ValueError(f"--figure must get one FILE, got {len(arguments.files)}; call it once for each")
-    listener = prediction.Listener(arguments.model)
+    predictor = Predictor(arguments.model)
     status = 0
     for path in arguments.files:
         try:
-            heard = listener.hear(path)
+            predicted = predictor.predict(path)
         except (ValueError, OSError) as error:
             where = "" if str(path) in str(error) else f"{path}: "
-            print("error:", command.one_line(where + str(error)), file=sys.stderr)
+            print("error:", messages.one_line(where + str(error)), file=sys.stderr)
             status = 2
             continue
         if arguments.figure:
-            _draw(path, heard, arguments.figure)
-        print(_as_json(path, heard) if arguments.json else _as_text(path, heard), flush=True)
+            _draw(path, predicted, arguments.figure)
+        print(_as_json(path, predicted) if arguments.json else _as_text(path, predicted), flush=True)
     return status
 
 
-def _draw(path: Path, heard: "prediction.Prediction", png: Path) -> None:  # type: ignore[name-defined]  # noqa: F821
-    from genre import drawing, figures  # noqa: PLC0415  as above
+def _draw(path: Path, predicted: "prediction.Prediction", png: Path) -> None:  # type: ignore[name-defined]
+    from genre.figures import page
+    from genre.figures import results as result_figures
 
-    title = command.printable(path.name)
-    drawing.save(figures.predictions_over_time(heard.clips, list(heard.starts), heard.genres, title), png)
+    title = messages.printable(path.name)
+    page.save(
+        result_figures.predictions_over_time(predicted.clips, list(predicted.starts), predicted.genres, title), png
+    )
 
 
 def _sync(arguments: argparse.Namespace) -> int:
     """Brings results to MLflow; what is there already is not recorded again."""
-    from genre import sync  # noqa: PLC0415  as above
+    from genre.tracking import sync
 
     sync.sync(arguments.revisions, all_experiments=arguments.all_experiments, dry_run=arguments.dry_run)
     return 0
@@ -82,7 +85,7 @@ def _sync(arguments: argparse.Namespace) -> int:
 
 def _compare(arguments: argparse.Namespace) -> int:
     """Prints what two runs say of the same tracks, and whether they differ by more than luck."""
-    from genre import compare  # noqa: PLC0415  as above
+    from genre import compare
 
     names = (arguments.rev_a, arguments.rev_b)
     found = compare.compare(*map(compare.read, names), names=names, subset=arguments.subset)
@@ -90,18 +93,18 @@ def _compare(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _as_json(path: Path, heard: "prediction.Prediction") -> str:  # type: ignore[name-defined]  # noqa: F821
+def _as_json(path: Path, predicted: "prediction.Prediction") -> str:  # type: ignore[name-defined]
     return json.dumps({
         "file": str(path),
-        "genre": heard.genre,
-        "probabilities": heard.shares(),
+        "genre": predicted.genre,
+        "probabilities": predicted.by_genre(),
         "clips": [
-            {"start_seconds": round(float(start), 2), **heard.shares(clip)} for clip, start in enumerate(heard.starts)
+            {"start_seconds": round(float(start), 2), **predicted.by_genre(clip)} for clip, start in enumerate(predicted.starts)
         ],
     }, ensure_ascii=False)  # fmt: skip
 
 
-def _as_text(path: Path, heard: "prediction.Prediction") -> str:  # type: ignore[name-defined]  # noqa: F821
-    ranked = sorted(heard.shares().items(), key=lambda item: -item[1])[:3]
+def _as_text(path: Path, predicted: "prediction.Prediction") -> str:  # type: ignore[name-defined]
+    ranked = sorted(predicted.by_genre().items(), key=lambda item: -item[1])[:3]
     shares = ", ".join(f"{genre} {share:.0%}" for genre, share in ranked)
-    return command.printable(f"{path}: {heard.genre}  ({shares})")
+    return messages.printable(f"{path}: {predicted.genre}  ({shares})")

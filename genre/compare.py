@@ -11,7 +11,9 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
-from genre import metrics, revisions, splits
+from genre.evaluation import metrics, predictions
+from genre.pipeline import tables
+from genre.tracking import revisions
 
 PREDICTIONS = "metrics/predictions.csv"
 NAMES = ("track", "subset", "actual", "predicted")  # columns of text, also where it looks like a number
@@ -90,7 +92,7 @@ def compare(a: pd.DataFrame, b: pd.DataFrame, *, names: tuple[str, str], subset:
         ValueError: The two are not about the same tracks with the same actual genres.
     """
     if subset is None:
-        subset = splits.held_out(pd.concat([a["subset"], b["subset"]]))
+        subset = tables.held_out(pd.concat([a["subset"], b["subset"]]))
     first, second = (_verdicts(table, name, subset) for table, name in zip((a, b), names, strict=True))
     _check_same(first, second, names, subset)
     tracks = pd.DataFrame({"track": first.index, "actual": first["actual"].to_numpy()})
@@ -107,9 +109,9 @@ def _verdicts(table: pd.DataFrame, name: str, subset: str) -> pd.DataFrame:
     """Gives `actual` and `predicted` of the subset's tracks, indexed by track, sorted."""
     chosen = table[table["subset"] == subset]
     if chosen.empty:
-        has = ", ".join(part for part in splits.SUBSETS if (table["subset"] == part).any()) or "none"
+        has = ", ".join(part for part in tables.SUBSETS if (table["subset"] == part).any()) or "none"
         raise ValueError(f"{name} has no tracks in the subset {subset}, only in {has}; choose another with --subset")
-    tracks = metrics.by_track(chosen.drop(columns="clip", errors="ignore"))
+    tracks = predictions.by_track(chosen.drop(columns="clip", errors="ignore"))
     twice = tracks["track"][tracks["track"].duplicated()]
     if len(twice):
         raise ValueError(f"{name}: each track must have one actual genre, {twice.iloc[0]!r} has two")
@@ -148,8 +150,8 @@ def read(name: str) -> pd.DataFrame:
     missing = [column for column in NAMES if column not in table.columns]
     if missing:
         raise ValueError(f"{where} must have a column {missing[0]}; is it a table of predictions?")
-    wrong = [genre for genre in metrics.genres_of(table) if not pd.api.types.is_numeric_dtype(table[genre])]
-    if wrong or not metrics.genres_of(table):
+    wrong = [genre for genre in predictions.genres_of(table) if not pd.api.types.is_numeric_dtype(table[genre])]
+    if wrong or not predictions.genres_of(table):
         raise ValueError(f"{where} must hold a probability for each genre, column {wrong[:1]} has none")
     return table
 
@@ -177,7 +179,7 @@ def as_json(found: Comparison) -> str:
         "subset": found.subset, "tracks": len(found.tracks), **runs,
         "only_a": found.only[0], "only_b": found.only[1], "difference": found.difference,
         "difference_low": found.interval[0], "difference_high": found.interval[1], "mcnemar_p": found.p,
-        "luck": found.p >= metrics.LUCK, "differing": found.differing.to_dict("records"), "sentence": sentence(found),
+        "luck": found.p >= metrics.ALPHA, "differing": found.differing.to_dict("records"), "sentence": sentence(found),
     }  # fmt: skip
     return json.dumps(values, indent=2, ensure_ascii=False)
 
@@ -203,10 +205,10 @@ def sentence(found: Comparison) -> str:
         f"B is {'better' if points > 0 else 'worse'} by {abs(points):.1f} points" if points else "A and B are equal"
     )
     luck = (
-        "a difference this size is what luck alone gives." if found.p >= metrics.LUCK
+        "a difference this size is what luck alone gives." if found.p >= metrics.ALPHA
         else "luck alone seldom gives a difference this size."
     )  # fmt: skip
-    narrow = ", too narrow for so few differing tracks" if found.p >= metrics.LUCK and (low > 0 or high < 0) else ""
+    narrow = ", too narrow for so few differing tracks" if found.p >= metrics.ALPHA and (low > 0 or high < 0) else ""
     return f"{verdict} (B - A: 95 % interval {low:.1f} to {high:.1f}{narrow}), exact McNemar p = {found.p:.2g}: {luck}"
 
 

@@ -1,70 +1,61 @@
-"""Stage train: learns to tell the genres apart, and goes on where a killed training stopped."""
+"""Stage train: trains the network; a training that was killed goes on from its last epoch."""
 
-from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
 import torch
 
-from genre import command, files, fingerprint, model, spectrograms, tracking, training, workspace
-from genre.clips import TrainingClips
-from genre.params import Augment, Data, Model, Settings, Spectrogram, Split, Train, flat
-from genre.runs import DATA
-
-OF_CLIPS_AND_HARDWARE = ("crops", "crop_frames", "device", "precision")
+from genre.audio.params import Spectrogram
+from genre.console import stage
+from genre.network import hardware, model_file, unet
+from genre.network.params import Model
+from genre.pipeline import tables
+from genre.pipeline.settings import Settings, flat, repository
+from genre.spectrograms import clips, store
+from genre.spectrograms.params import Clips
+from genre.tracking import live
+from genre.training import batches, checkpoint, loop, run_key
+from genre.training.params import Augment, Train
 
 
 def main(settings: Settings, values: Path, index: Path, split_csv: Path, model_pt: Path, history_csv: Path) -> None:
-    """Writes the model and the history of its training; the checkpoint lies in the real repository's root."""
-    data, split, spectrogram = settings.load(Data), settings.load(Split), settings.load(Spectrogram)
-    augment, shape, train = settings.load(Augment), settings.load(Model), settings.load(Train)
-    store, table = spectrograms.read(values, index), files.read_csv(split_csv, ["track", "genre", "subset"])
-    store.check(table["track"], split.clip_frames)
+    """Writes the model and the history of its training."""
+    clip, spectrogram, model = settings.load(Clips), settings.load(Spectrogram), settings.load(Model)
+    augment, train = settings.load(Augment), settings.load(Train)
+    spectrograms, table = store.read(values, index), tables.read_csv(split_csv, tables.SPLIT)
+    clips.check_lengths(spectrograms, table["track"], clip.clip_frames)
     genres = sorted(table["genre"].unique())
-    cutting = {name: getattr(split, name) for name in ("clips_per_track", "clip_frames", "clip_spacing")}
 
-    training.make_repeatable(train.seed)
-    sizes = {"n_mels": spectrogram.n_mels, "clip_frames": split.clip_frames, **asdict(shape)}
-    network = model.GenreNet(genres=len(genres), **sizes)
-    hardware = training.hardware(train.device, train.precision)
-    parameters = flat(split, spectrogram, augment, shape, train)
-    machine = asdict(hardware) | {"torch": torch.__version__}
-    identity = fingerprint.of([values, index, split_csv], parameters, machine)
-    checkpoint = workspace.repository() / ".checkpoints" / f"{identity}.pt"
-    learners = table[table["subset"] == "train"]
-    clips = TrainingClips(
-        store, list(learners["track"]), [genres.index(genre) for genre in learners["genre"]],
-        **cutting | {"clip_frames": train.frames(split.clip_frames)},
-        crops=train.crops, augmentation=asdict(augment), seed=train.seed,
-    )  # fmt: skip
-    choices = {name: value for name, value in asdict(train).items() if name not in OF_CLIPS_AND_HARDWARE}
-    print(f"{len(learners)} tracks, {len(clips)} clips an epoch, on {hardware.device} in {hardware.precision}")
-    digests = {DATA + path.name: fingerprint.of_file(path) for path in (values, index, split_csv)}
-    with tracking.training_run(identity, flat(data) | parameters, digests) as run:
-        progress = training.fit(
-            network, clips, _validation(store, table, genres, cutting), hardware=hardware,
-            checkpoint=checkpoint, identity=identity, on_epoch=run.log_epoch, **choices,
+    hardware.seed_everything(train.seed)
+    dimensions = {"n_mels": spectrogram.n_mels, "clip_frames": clip.clip_frames, **model.model_dump()}
+    network = unet.GenreNet(genres=len(genres), **dimensions)
+    device = hardware.choose_hardware(train.device, train.precision)
+    learners = batches.training_clips(spectrograms, table, genres, clip, augment, train)
+    valid = batches.validation_clips(spectrograms, table, genres, clip)
+    inputs, parameters = (values, index, split_csv), flat(clip, spectrogram, augment, model, train)
+    key = run_key.run_key(inputs, parameters, {**vars(device), "torch": torch.__version__})
+    path = repository() / ".checkpoints" / f"{key}.pt"
+    print(f"{len(learners.tracks)} tracks, {len(learners)} clips an epoch, on {device.device} in {device.precision}")
+    with live.training_run(key, settings.sections, inputs) as run:
+        state = loop.fit(
+            network, learners, valid, train, hardware=device, checkpoint_path=path, key=key, on_epoch=run.log_epoch
+        )
+        network.load_state_dict(state.best)
+        tables.write_csv(_history(state), history_csv)
+        model_file.save(
+            model_pt, network, sizes=dimensions, genres=genres, cutting=clip.model_dump(),
+            spectrogram=spectrogram.model_dump(),
         )  # fmt: skip
-        network.load_state_dict(progress.best)
-        history = pd.DataFrame(progress.history)[training.history_columns(progress.history)]
-        history["kept"] = (history["epoch"] == progress.best_epoch).astype(int)
-        files.write_csv(history, history_csv)
-        model.save(model_pt, network, sizes=sizes, genres=genres, cutting=cutting, spectrogram=asdict(spectrogram))
-        run.finish(model_pt, best_epoch=progress.best_epoch)
-    training.forget(checkpoint)
+        run.finish(model_pt, best_epoch=state.best_epoch)
+    checkpoint.prune(path)
 
 
-def _validation(
-    store: spectrograms.Spectrograms, table: pd.DataFrame, genres: list[str], cutting: dict[str, int | str]
-) -> tuple[torch.Tensor, torch.Tensor] | None:
-    """Gives the clips of the subset valid and their labels, or None if it is empty."""
-    valid = table[table["subset"] == "valid"]
-    if valid.empty:
-        return None
-    clips = store.clips_of(list(valid["track"]), **cutting)  # type: ignore[arg-type]
-    labels = torch.tensor([genres.index(genre) for genre in valid["genre"]])
-    return torch.from_numpy(clips), labels.repeat_interleave(len(clips) // len(valid))
+def _history(state: checkpoint.TrainingState) -> pd.DataFrame:
+    """Returns the history of the epochs with the column `kept`, which is 1 for the epoch whose weights are kept."""
+    history = pd.DataFrame(state.history)
+    history["kept"] = (history["epoch"] == state.best_epoch).astype(int)
+    return history[[column for column in tables.HISTORY if column in history]]
 
 
 if __name__ == "__main__":
-    command.run(main)
+    stage.run(main)

@@ -16,7 +16,9 @@ import numpy.typing as npt
 import pandas as pd
 from ruamel.yaml import YAML
 
-from genre import command, files, metrics, splits
+from genre.console import stage
+from genre.evaluation import metrics
+from genre.pipeline import files, tables
 
 DRAWS = 10_000
 NETWORK = "network"
@@ -49,7 +51,7 @@ def main(settings: Any, study_yaml: Path, runs: Path, results_csv: Path, results
                 )
         sentences += [f"- {protocol}: {sentence}" for sentence in comparisons(verdicts)]
     table = pd.DataFrame(rows)
-    files.write_csv(table, results_csv)
+    tables.write_csv(table, results_csv)
     with files.replacing(results_md) as temporary:
         temporary.write_text(markdown(table) + "\n" + "\n".join(sentences) + "\n", encoding="utf-8")
     print(markdown(table), *sentences, sep="\n")
@@ -76,8 +78,8 @@ def _verdicts(folder: Path, seeds: list[int]) -> pd.DataFrame:
         results = folder / str(seed) / "metrics"
         for system in SYSTEMS:
             file = results / ("tracks.csv" if system == NETWORK else f"baselines/{system}.csv")
-            table = files.read_csv(file, ["track", "subset", "actual", "predicted"])
-            tested = table[table["subset"] == splits.held_out(table["subset"])]
+            table = tables.read_csv(file, ["track", "subset", "actual", "predicted"])
+            tested = table[table["subset"] == tables.held_out(table["subset"])]
             right = (tested["actual"] == tested["predicted"]).astype(int)
             found.append(tested[["track"]].assign(system=system, seed=seed, right=right)[COLUMNS])
     return pd.concat(found, ignore_index=True)
@@ -90,7 +92,7 @@ def _clip_accuracy(folder: Path, seeds: list[int]) -> dict[str, dict[str, float]
         results = folder / str(seed) / "metrics"
         network, others = (YAML(typ="safe").load(results / name) for name in ("metrics.json", "baselines.json"))
         for system, scores in {NETWORK: network, **others}.items():
-            found[system].append(scores[splits.held_out(scores)]["clip_accuracy"])
+            found[system].append(scores[tables.held_out(scores)]["clip_accuracy"])
     return {
         system: {"clip_accuracy": float(np.mean(values)), "clip_accuracy_sd": deviation(values)}
         for system, values in found.items()
@@ -167,7 +169,7 @@ def difference(name: str, verdicts: pd.DataFrame, other_name: str, other: pd.Dat
     apart = paired.assign(right=paired["right"] - paired["right_other"])
     sums = _by_track(apart)
     points, (low, high), p = 100 * apart["right"].mean(), (100 * end for end in percentiles(sums)), luck(sums[:, 0])
-    verdict = "more than luck" if p < metrics.LUCK else "not more than the luck of which tracks test"
+    verdict = "more than luck" if p < metrics.ALPHA else "not more than the luck of which tracks test"
     return (
         f"{name}, less {other_name}: {points:+.1f} points by track (95 % interval {low:+.1f} to {high:+.1f}, "
         f"p = {p:.2g}): {verdict}"
@@ -198,4 +200,4 @@ def markdown(table: pd.DataFrame) -> str:
 
 
 if __name__ == "__main__":
-    command.run(main)
+    stage.run(main)

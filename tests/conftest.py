@@ -9,7 +9,7 @@ import soundfile
 import torch
 from hypothesis import settings
 
-from genre import runs
+from genre.tracking import mlflow_store
 
 settings.register_profile("calm", deadline=None)  # no test asserts a time, not even by hypothesis
 settings.load_profile("calm")
@@ -53,5 +53,5 @@ def empty_store(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # mlflow's own
         patch.setenv("DVC_ROOT", str(folder))
-        runs.Store()
+        mlflow_store.Store()
     return folder / "mlflow.db"

@@ -15,8 +15,8 @@ from contextlib import contextmanager, suppress
 import pytest
 import soundfile
 
-from genre import lock
-from genre.runs import Store
+from genre.tracking import dvc_lock
+from genre.tracking.mlflow_store import Store
 from tests.conftest import RATE, tone
 from tests.house import House
 
@@ -45,11 +45,13 @@ def recorded(names: set[str] | None = None) -> dict[str, object]:
     return found
 
 
-def experiments(house: House) -> dict[str, lock.Trained]:
+def experiments(house: House) -> dict[str, dvc_lock.Trained]:
     """Gives the models of DVC's experiments, by name."""
     lines = house.run("git", "for-each-ref", "refs/exps", "--format=%(objectname) %(refname:lstrip=4)").stdout
     commits = {name: commit for commit, _, name in (line.partition(" ") for line in lines.splitlines())}
-    return {name: lock.read(house.run("git", "show", f"{commit}:dvc.lock").stdout) for name, commit in commits.items()}
+    return {
+        name: dvc_lock.read(house.run("git", "show", f"{commit}:dvc.lock").stdout) for name, commit in commits.items()
+    }
 
 
 def wait_for(holds: Callable[[], object], what: str, seconds: float = 300) -> None:

@@ -17,8 +17,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genre import archive as archives
-from genre.archive import ArchiveError, Limits, members, unpack
+from genre.corpus import archives
+from genre.corpus.archives import ArchiveError, Limits, members, unpack
 
 CONTENT = {"top/blues/blues.00000.wav": random.Random(1).randbytes(70_000), "top/jazz/a b.mp3": b"b" * 1000, "c": b""}
 ROOM = {"max_bytes": 10**7, "max_members": 100, "max_ratio": 1000}

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from genre import augment
+from genre.training import augment
 
 OFF = {
     "noise_probability": 0.0, "noise_level": 0.1, "shift_probability": 0.0, "shift_step": 4, "shift_steps": 3,

@@ -1,7 +1,7 @@
 import threading
 import time
 
-from genre.background import Background
+from genre.tracking.worker import Background
 
 
 def test_jobs_are_done_in_order_and_waited_for():

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from genre import baselines
+from genre.evaluation import baselines
 
 LABELS = ["a", "b", "c"] * 20
 

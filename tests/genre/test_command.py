@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from genre import command
+from genre.console import messages
 
 ROOT = Path(__file__).parents[2]
 STAGE = """
@@ -106,7 +106,7 @@ def test_a_mistake_in_another_stage_s_section_is_told_before_any_work(stage, tmp
     ],
 )
 def test_each_error_is_one_printable_line(capsys, error, text):
-    with pytest.raises(SystemExit) as end, command.one_line_errors():
+    with pytest.raises(SystemExit) as end, messages.one_line_errors():
         raise error
     assert end.value.code == 2
     printed = capsys.readouterr().err
@@ -115,12 +115,12 @@ def test_each_error_is_one_printable_line(capsys, error, text):
 
 
 def test_a_bug_keeps_its_traceback():
-    with pytest.raises(KeyError), command.one_line_errors():
+    with pytest.raises(KeyError), messages.one_line_errors():
         raise KeyError("a bug")
 
 
 def test_the_handler_of_signals_is_given_back():
     before = signal.getsignal(signal.SIGTERM)
-    with command.one_line_errors():
+    with messages.one_line_errors():
         assert signal.getsignal(signal.SIGTERM) is not before
     assert signal.getsignal(signal.SIGTERM) is before

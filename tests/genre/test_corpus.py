@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from genre import audio
-from genre.corpus import root, scan
+from genre.audio import mel
+from genre.corpus.folder import root, scan
 from tests.conftest import RATE, tone
 
 
@@ -111,7 +111,7 @@ def test_a_file_that_cannot_be_read_now_is_not_left_out_in_silence(corpus, monke
     def fail(path):
         raise error
 
-    monkeypatch.setattr(audio, "inspect", fail)
+    monkeypatch.setattr(mel, "inspect", fail)
     if stops:
         with pytest.raises(OSError, match="Input/output error"):
             reasons(corpus)

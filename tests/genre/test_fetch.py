@@ -17,10 +17,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genre import fetch as fetching
-from genre import transfer
-from genre.fetch import FetchError, Mirror, cache_folder, fetch
-from genre.transfer import Waits
+from genre.corpus import http, mirrors
+from genre.corpus.http import RetryPolicy
+from genre.corpus.mirrors import FetchError, Mirror, cache_folder, fetch
 from tests.genre.faulty_server import (
     answer,
     chunked,
@@ -37,8 +36,8 @@ from tests.genre.faulty_server import (
 
 CONTENT = random.Random(1).randbytes(200_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
-HASTY = Waits(connect=1, read=0.3, tries=3, backoff=0.001, longest=2, stall=0.2, min_speed=5000, lock=5)
-ONCE = Waits(connect=1, read=0.3, tries=1, backoff=0.001, stall=0.2, lock=5)
+HASTY = RetryPolicy(connect=1, read=0.3, tries=3, backoff=0.001, longest=2, stall=0.2, min_speed=5000, lock=5)
+ONCE = RetryPolicy(connect=1, read=0.3, tries=1, backoff=0.001, stall=0.2, lock=5)
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +74,7 @@ def test_a_file_is_fetched_whole_and_nothing_else_is_left(server, tmp_path):
     assert left_in(path.parent) == ["file.tar.gz"]
 
 
-@pytest.mark.parametrize("size", [0, 1, transfer.CHUNK, 3 * transfer.CHUNK + 1])
+@pytest.mark.parametrize("size", [0, 1, http.CHUNK, 3 * http.CHUNK + 1])
 def test_any_size_is_fetched(server, tmp_path, size):
     content = random.Random(size).randbytes(size)
     path = fetch([mirror(server.follow(ranged(content)), content)], tmp_path, waits=HASTY)
@@ -126,7 +125,7 @@ def test_a_body_longer_than_the_size_is_refused_and_nothing_is_left(server, tmp_
 
 
 def test_a_body_without_end_does_not_fill_the_disk(server, tmp_path, monkeypatch):
-    monkeypatch.setattr(transfer, "MOST_BYTES", 300_000)
+    monkeypatch.setattr(http, "MOST_BYTES", 300_000)
     assert "size must be 300000 bytes at most, got more" in reason(server, tmp_path, endless)
     assert server.sent < 20_000_000
     assert left_in(tmp_path) == []
@@ -191,8 +190,8 @@ def test_a_download_that_breaks_off_is_resumed_in_the_same_call(server, tmp_path
 
 
 def test_progress_gives_new_tries(server, tmp_path):
-    content = random.Random(2).randbytes(6 * transfer.CHUNK)
-    script = [ranged(content, stop=(n + 1) * transfer.CHUNK) for n in range(5)]
+    content = random.Random(2).randbytes(6 * http.CHUNK)
+    script = [ranged(content, stop=(n + 1) * http.CHUNK) for n in range(5)]
     path = fetch([mirror(server.follow(*script, ranged(content)), content)], tmp_path, waits=HASTY)
     assert path.read_bytes() == content
     assert len(server.requests) == 6 > HASTY.tries
@@ -336,12 +335,12 @@ def test_retry_after_beyond_the_bound_gives_the_mirror_up(server, tmp_path):
 def test_retry_after_is_a_number_or_a_date(text, low, high):
     if text == "in an hour":
         text = format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)
-    assert low <= transfer._retry_after(text) <= high
+    assert low <= http._retry_after(text) <= high
 
 
 @pytest.mark.parametrize("text", ["", "soon", "-5", "1e9", "9" * 30, "Wed, 99 Oct 2015 07:28:00 GMT"])
 def test_another_retry_after_is_ignored(text):
-    assert transfer._retry_after(text) is None
+    assert http._retry_after(text) is None
 
 
 def test_a_web_page_instead_of_the_file_is_refused_at_once(server, tmp_path):
@@ -540,12 +539,12 @@ def test_two_downloads_at_once_fetch_once(server, tmp_path):
 
 def test_a_download_elsewhere_is_not_waited_for_endlessly(server, tmp_path):
     there = mirror(server.follow(slow(CONTENT, seconds=0.4)))
-    thread = threading.Thread(target=fetch, args=([there], tmp_path), kwargs={"waits": Waits()})
+    thread = threading.Thread(target=fetch, args=([there], tmp_path), kwargs={"waits": RetryPolicy()})
     thread.start()
     while not server.requests:
         time.sleep(0.01)
     with pytest.raises(FetchError, match="is in use by another download; wait for its end"):
-        fetch([there], tmp_path, waits=Waits(lock=0.1))
+        fetch([there], tmp_path, waits=RetryPolicy(lock=0.1))
     thread.join()
 
 
@@ -558,5 +557,5 @@ def test_the_cache_is_the_user_s_unless_the_environment_names_one(monkeypatch, t
 
 
 def test_each_error_of_the_disk_becomes_one_line(tmp_path):
-    with pytest.raises(FetchError, match="must be a folder to write in, got: odd"), fetching._one_line_errors(tmp_path):
+    with pytest.raises(FetchError, match="must be a folder to write in, got: odd"), mirrors._one_line_errors(tmp_path):
         raise OSError("odd")

@@ -1,6 +1,6 @@
 import pytest
 
-from genre import lock
+from genre.tracking import dvc_lock
 
 RUN = "studies/runs/ours/stratified/1"
 STUDY = f"""schema: '2.0'
@@ -27,7 +27,7 @@ stages:
 
 
 def test_a_model_of_a_study_is_read_with_what_its_command_sets():
-    (trained,) = lock.read_study(STUDY.replace("MODEL", "b1"))
+    (trained,) = dvc_lock.read_study(STUDY.replace("MODEL", "b1"))
     assert (trained.model, trained.study, trained.path) == ("b1", "recipes/ours-1", f"{RUN}/model.pt")
     assert (trained.metrics, trained.history) == (f"{RUN}/metrics", f"{RUN}/history.csv")
     assert trained.parameters == {
@@ -42,12 +42,12 @@ def test_a_model_of_a_study_is_read_with_what_its_command_sets():
 
 
 def test_an_evaluation_of_another_model_is_none_of_this_one():
-    (trained,) = lock.read_study(STUDY.replace("MODEL", "b2"))
+    (trained,) = dvc_lock.read_study(STUDY.replace("MODEL", "b2"))
     assert trained.later == frozenset()
 
 
 def test_a_workspace_without_lock_files_has_no_models(tmp_path):
-    assert lock.of_workspace(tmp_path) == []
+    assert dvc_lock.of_workspace(tmp_path) == []
 
 
 def test_the_pipelines_and_the_studies_models_are_listed(tmp_path):
@@ -56,11 +56,11 @@ def test_the_pipelines_and_the_studies_models_are_listed(tmp_path):
     (tmp_path / "dvc.lock").write_text(
         "stages: {train: {params: {}, deps: [], outs: [{path: models/model.pt, md5: own}]}}"
     )
-    found = lock.of_workspace(tmp_path)
+    found = dvc_lock.of_workspace(tmp_path)
     assert [(trained.model, trained.metrics) for trained in found] == [("own", "metrics"), ("b1", f"{RUN}/metrics")]
 
 
 @pytest.mark.parametrize("text", ["stages: [", "- a"])
 def test_a_lock_that_is_none_is_told(text):
     with pytest.raises(ValueError, match=r"dvc\.lock must be YAML as DVC writes it"):
-        lock.read(text)
+        dvc_lock.read(text)

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sklearn_metrics
 
-from genre import metrics
+from genre.evaluation import metrics, predictions
 
 labels = st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("abc")), min_size=1, max_size=50)
 
@@ -130,7 +130,7 @@ def test_a_track_is_the_mean_of_its_clips():
         ("t", 1, "test", "a", "b", 0.4, 0.6),
         ("u", 0, "test", "b", "a", 0.5, 0.5),
     ])  # fmt: skip
-    tracks = metrics.by_track(table)
+    tracks = predictions.by_track(table)
     assert tracks[["track", "predicted", "a"]].to_numpy().tolist() == [["t", "a", 0.65], ["u", "a", 0.5]]
 
 
@@ -151,6 +151,6 @@ def test_the_summary_holds_the_figures_of_the_contract_and_no_nan():
 
 def test_scores_by_genre_are_in_the_order_of_the_columns_with_support():
     table = predictions([("t", 0, "test", "b", "b", 0.1, 0.9), ("u", 0, "test", "a", "b", 0.2, 0.8)], genres=("a", "b"))
-    scores = metrics.per_genre(metrics.by_track(table))
+    scores = metrics.per_genre(predictions.by_track(table))
     assert list(scores.index) == ["a", "b"]
     assert scores.loc["b"].tolist() == [0.5, 1.0, pytest.approx(2 / 3), 1]

@@ -4,7 +4,12 @@ from typing import get_args, get_type_hints
 
 import pytest
 
-from genre.params import Augment, Data, Model, Settings, Spectrogram, Split, Train, flat
+from genre.audio.params import Spectrogram
+from genre.corpus.params import Data
+from genre.network.params import Model
+from genre.pipeline.settings import Settings, flat
+from genre.splits.params import Split
+from genre.training.params import Augment, Train
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"
 SECTIONS = (Data, Split, Spectrogram, Augment, Model, Train)

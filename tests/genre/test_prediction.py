@@ -7,7 +7,9 @@ import pytest
 import soundfile
 import torch
 
-from genre import cli, model, prediction
+from genre import cli
+from genre.network import model_file, unet
+from genre.prediction import predictor
 from tests.conftest import RATE, tone
 from tests.genre.test_model import CONTENT, TINY
 
@@ -16,7 +18,7 @@ from tests.genre.test_model import CONTENT, TINY
 def model_pt(tmp_path):
     torch.manual_seed(0)
     path = tmp_path / "model.pt"
-    model.save(path, model.GenreNet(genres=3, **TINY), sizes=TINY, **CONTENT)
+    model_file.save(path, unet.GenreNet(genres=3, **TINY), sizes=TINY, **CONTENT)
     return path
 
 
@@ -35,7 +37,7 @@ def genre(monkeypatch, *words):
 
 
 def test_probabilities_are_the_mean_over_the_clips(model_pt, song):
-    heard = prediction.Listener(model_pt).hear(song)
+    heard = predictor.Predictor(model_pt).hear(song)
     assert heard.clips.shape == (5, 3)
     assert heard.probabilities.sum() == pytest.approx(1)
     assert heard.probabilities == pytest.approx(heard.clips.mean(axis=0))
@@ -98,9 +100,9 @@ def test_a_missing_model_is_one_line(monkeypatch, capsys, tmp_path, song):
 )
 def test_a_model_file_that_asks_for_the_impossible_is_refused(tmp_path, part, value, message):
     path = tmp_path / "model.pt"
-    model.save(path, model.GenreNet(genres=3, **TINY), sizes=TINY, **CONTENT | {part: value})
+    model_file.save(path, unet.GenreNet(genres=3, **TINY), sizes=TINY, **CONTENT | {part: value})
     with pytest.raises(ValueError, match=rf"model\.pt must be a model file of this project: .*({message})"):
-        prediction.Listener(path)
+        predictor.Predictor(path)
 
 
 def test_a_name_that_is_no_text_or_acts_on_a_terminal_is_shown_with_escapes(tmp_path, model_pt, song):

@@ -6,7 +6,9 @@ import pandas as pd
 import pytest
 import soundfile
 
-from genre import example, model, registry, serving
+from genre.network import model_file, unet
+from genre.prediction import example, serving
+from genre.tracking import registry
 from tests.conftest import tone
 
 SIZES = {"n_mels": 32, "clip_frames": 32, "base_channels": 1}
@@ -16,9 +18,9 @@ CUTTING = {"clips_per_track": 2, "clip_frames": 32, "clip_spacing": "even"}
 
 @pytest.fixture
 def model_pt(tmp_path):
-    network = model.GenreNet(genres=2, **SIZES)
+    network = unet.GenreNet(genres=2, **SIZES)
     path = tmp_path / "models" / "model.pt"
-    model.save(path, network, sizes=SIZES, genres=["a", "b"], cutting=CUTTING, spectrogram=SPECTROGRAM)
+    model_file.save(path, network, sizes=SIZES, genres=["a", "b"], cutting=CUTTING, spectrogram=SPECTROGRAM)
     return path
 
 
@@ -117,11 +119,11 @@ def test_the_champion_is_the_best_by_validation_and_each_source_has_its_own():
     client = Versions(
         ranked(0.51, 1.0, "local"), ranked(0.7, 0.9, "synthetic"), ranked(0.6, 0.8, "gtzan"), {"data.source": "gtzan"}
     )
-    registry.crown(Store(client))
+    registry.update_aliases(Store(client))
     assert client.aliases == {"champion": "2", "champion-local": "1", "champion-synthetic": "2", "champion-gtzan": "3"}
 
 
 def test_of_equal_models_the_oldest_stays_champion():
     client = Versions(*[ranked(0.7, 0.9, "gtzan")] * 11)
-    registry.crown(Store(client))
+    registry.update_aliases(Store(client))
     assert client.aliases["champion"] == "1"

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.signal import resample_poly
 
-from genre import repetitions, synthesis
-from genre.repetitions import find_repetitions, fingerprint
+from genre.audio import fingerprints
+from genre.audio.fingerprints import find_repetitions, fingerprint
+from genre.corpus import synthesis
 
 SAMPLE_RATE = 22050
 ALTERATIONS = ("mp3", "ogg", "quieter", "later", "half", "noise")
@@ -81,8 +82,8 @@ def test_a_fingerprint_is_sorted_frames_and_bins_some_tens_a_second():
     assert list(map(tuple, peaks)) == sorted(map(tuple, peaks))
     assert peaks.min() >= 0
     assert peaks[:, 0].max() < 12 * 40
-    assert peaks[:, 1].min() >= repetitions.LOW_BIN
-    assert peaks[:, 1].max() < repetitions.HIGH_BIN
+    assert peaks[:, 1].min() >= fingerprints.LOW_BIN
+    assert peaks[:, 1].max() < fingerprints.HIGH_BIN
 
 
 @pytest.mark.parametrize("sample_rate", [8000, 22050, 44100])
@@ -105,7 +106,7 @@ def test_less_than_a_window_has_no_fingerprint(samples):
 def test_blocks_give_the_fingerprint_of_the_whole(monkeypatch):
     whole = fingerprint(tune(1), SAMPLE_RATE)
     for frames in (30, 100, 477):
-        monkeypatch.setattr(repetitions, "BLOCK_FRAMES", frames)
+        monkeypatch.setattr(fingerprints, "BLOCK_FRAMES", frames)
         np.testing.assert_array_equal(fingerprint(tune(1), SAMPLE_RATE), whole)
 
 

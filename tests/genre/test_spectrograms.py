@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genre import spectrograms
+from genre.spectrograms import clips, store
 
 
 @pytest.fixture
@@ -13,8 +13,8 @@ def paths(tmp_path):
 
 def store(paths, lengths=(10, 7), n_mels=4):
     arrays = [np.full((length, n_mels), number, np.float16) for number, length in enumerate(lengths)]
-    spectrograms.write(((f"g/{number}", array) for number, array in enumerate(arrays)), n_mels, *paths)
-    return spectrograms.read(*paths)
+    store.write(((f"g/{number}", array) for number, array in enumerate(arrays)), n_mels, *paths)
+    return store.read(*paths)
 
 
 def test_what_is_written_is_read(paths):
@@ -39,7 +39,7 @@ def test_a_crash_while_writing_leaves_nothing(paths, tmp_path):
         raise RuntimeError
 
     with pytest.raises(RuntimeError):
-        spectrograms.write(items(), 4, *paths)
+        store.write(items(), 4, *paths)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -48,28 +48,28 @@ def test_a_file_that_is_no_array_is_refused(paths, content):
     store(paths)
     paths[0].write_bytes(content)
     with pytest.raises(ValueError, match=r"values\.npy must be"):
-        spectrograms.read(*paths)
+        store.read(*paths)
 
 
 def test_a_pickled_array_is_refused(paths):
     store(paths)
     np.save(paths[0], np.array([{"a": 1}], dtype=object), allow_pickle=True)
     with pytest.raises(ValueError, match=r"values\.npy must be a \.npy array"):
-        spectrograms.read(*paths)
+        store.read(*paths)
 
 
 def test_a_truncated_array_is_refused(paths):
     store(paths)
     paths[0].write_bytes(paths[0].read_bytes()[:-8])
     with pytest.raises(ValueError, match=r"values\.npy must be a \.npy array"):
-        spectrograms.read(*paths)
+        store.read(*paths)
 
 
 def test_an_index_with_a_gap_is_refused(paths):
     store(paths)
     paths[1].write_text("track,start,frames\ng/0,0,10\ng/1,11,6\n")
     with pytest.raises(ValueError, match="must cover the 17 frames"):
-        spectrograms.read(*paths)
+        store.read(*paths)
 
 
 def test_unknown_and_short_tracks_are_named(paths):
@@ -81,12 +81,12 @@ def test_unknown_and_short_tracks_are_named(paths):
 
 
 def test_the_reference_cuts_its_first_1280_frames():
-    assert spectrograms.clip_starts(1292, 5, 256, "contiguous") == [0, 256, 512, 768, 1024]
+    assert clips.clip_starts(1292, 5, 256, "contiguous") == [0, 256, 512, 768, 1024]
 
 
 @given(frames=st.integers(32, 5000), clips=st.integers(1, 20), spacing=st.sampled_from(["even", "contiguous"]))
 def test_every_clip_lies_in_its_track(frames, clips, spacing):
-    starts = spectrograms.clip_starts(frames, clips, 32, spacing)
+    starts = clips.clip_starts(frames, clips, 32, spacing)
     assert len(starts) == clips
     assert starts == sorted(starts)
     assert starts[0] >= 0
@@ -94,7 +94,7 @@ def test_every_clip_lies_in_its_track(frames, clips, spacing):
 
 
 def test_even_clips_reach_from_the_first_frame_to_the_last():
-    starts = spectrograms.clip_starts(646, 5, 128, "even")
+    starts = clips.clip_starts(646, 5, 128, "even")
     assert (starts[0], starts[-1] + 128) == (0, 646)
 
 

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genre import splits
+from genre.splits import groups, protocols
 
 
 def table(*sizes: int) -> pd.DataFrame:
@@ -13,7 +13,7 @@ def table(*sizes: int) -> pd.DataFrame:
 
 def deal(tracks, groups=None, **options):
     options = {"valid": 0.2, "test": 0.2, "seed": 42, **options}
-    return splits.stratified(tracks, groups=groups or list(tracks["track"]), **options)
+    return protocols.stratified(tracks, groups=groups or list(tracks["track"]), **options)
 
 
 def test_gtzan_is_dealt_60_20_20_in_every_genre():
@@ -71,12 +71,12 @@ def test_groups_of_any_size_across_genres_stay_whole_and_what_is_missed_is_said(
     try:
         subsets = deal(tracks, groups, seed=seed)
     except ValueError as error:
-        assert "must have at least 3 tracks (or groups of tracks)" in str(error)  # noqa: PT017
+        assert "must have at least 3 tracks (or groups of tracks)" in str(error)
         return
     dealt = tracks.assign(subset=subsets, group=groups)
     assert (dealt.groupby("group")["subset"].nunique() == 1).all()
     assert sorted(dealt["track"]) == sorted(tracks["track"])
-    said = " ".join(splits.missed_shares(dealt, SHARES))
+    said = " ".join(groups.missed_shares(dealt, SHARES))
     for genre, rows in dealt.groupby("genre"):
         off = [abs((rows["subset"] == subset).sum() - share * len(rows)) for subset, share in SHARES.items()]
         assert (f"'{genre}' has" in said) == (max(off) > 1 + 1e-9)
@@ -99,7 +99,7 @@ def test_a_group_that_is_too_large_is_named():
     tracks = table(10, 10)
     groups = ["big"] * 8 + list(tracks["track"][8:])
     dealt = tracks.assign(subset=deal(tracks, groups), group=groups)
-    assert splits.missed_shares(dealt, SHARES) == [
+    assert groups.missed_shares(dealt, SHARES) == [
         "'g0' has 8 tracks in train, wished 6.0 of 10: groups are kept whole, the largest ('big') has 8 of them"
     ]
 
@@ -109,7 +109,9 @@ def test_a_group_that_is_too_large_is_named():
 def test_over_all_folds_each_track_tests_once(sizes, seed, folds):
     tracks = table(*sizes)
     tests = [
-        tracks["track"][splits.kfold(tracks, folds=folds, fold=fold, seed=seed, groups=list(tracks["track"])) == "test"]
+        tracks["track"][
+            protocols.kfold(tracks, folds=folds, fold=fold, seed=seed, groups=list(tracks["track"])) == "test"
+        ]
         for fold in range(folds)
     ]
     assert sorted(pd.concat(tests)) == sorted(tracks["track"])
@@ -118,9 +120,9 @@ def test_over_all_folds_each_track_tests_once(sizes, seed, folds):
 def test_a_fold_out_of_range_and_a_poor_genre_are_refused():
     tracks = table(10, 3)
     with pytest.raises(ValueError, match=r"split\.fold must be in 0\.\.split\.folds - 1 \(4\), got 5"):
-        splits.kfold(tracks, folds=5, fold=5, seed=0, groups=list(tracks["track"]))
+        protocols.kfold(tracks, folds=5, fold=5, seed=0, groups=list(tracks["track"]))
     with pytest.raises(ValueError, match="'g1' has 3; add recordings"):
-        splits.kfold(tracks, folds=5, fold=0, seed=0, groups=list(tracks["track"]))
+        protocols.kfold(tracks, folds=5, fold=0, seed=0, groups=list(tracks["track"]))
     with pytest.raises(ValueError, match="'g1' has 2; add recordings"):
         deal(table(10, 2))
     with pytest.raises(ValueError, match="at least 2 genres, got g0"):
@@ -130,7 +132,7 @@ def test_a_fold_out_of_range_and_a_poor_genre_are_refused():
 def test_a_published_list_is_followed_and_missing_and_unlisted_tracks_are_named():
     named, subsets = ["g0/000", "g1/001", "g1/002", "g1/999"], ["train", "test", "train", "valid"]
     wanted = pd.DataFrame({"track": named, "subset": subsets})
-    found, missing = splits.listed(table(2, 3), wanted, where="list"), splits.left_out(table(2, 3), wanted)
+    found, missing = protocols.listed(table(2, 3), wanted, where="list"), protocols.left_out(table(2, 3), wanted)
     assert dict(zip(found["track"], found["subset"], strict=True)) == dict(zip(named[:3], subsets[:3], strict=True))
     assert missing.to_numpy().tolist() == [
         ["g1/999", "are listed, but not in the corpus"],
@@ -151,15 +153,15 @@ def test_a_published_list_is_followed_and_missing_and_unlisted_tracks_are_named(
 )
 def test_a_bad_list_is_refused(rows, message):
     with pytest.raises(ValueError, match=message):
-        splits.listed(table(2, 2), pd.DataFrame(rows, columns=["track", "subset"]), where="list")
+        protocols.listed(table(2, 2), pd.DataFrame(rows, columns=["track", "subset"]), where="list")
 
 
 def test_lists_that_share_a_track_are_one_group():
     tracks = pd.DataFrame({"track": ["a", "b", "c", "d"]})
-    assert splits.group_names(tracks, [("d", "c"), ("b", "c"), ("x",)]) == ["a", "b", "b", "b"]
+    assert groups.group_names(tracks, [("d", "c"), ("b", "c"), ("x",)]) == ["a", "b", "b", "b"]
 
 
 def test_only_pairs_across_subsets_straddle():
     pairs = pd.DataFrame({"track_a": ["a", "a", "b"], "track_b": ["b", "c", "z"], "score": [1.0, 2.0, 3.0]})
-    found = splits.straddling({"a": "train", "b": "train", "c": "test"}, pairs)
+    found = groups.straddling({"a": "train", "b": "train", "c": "test"}, pairs)
     assert found[["track_a", "track_b", "subset_a", "subset_b"]].to_numpy().tolist() == [["a", "c", "train", "test"]]

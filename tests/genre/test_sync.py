@@ -4,7 +4,8 @@ import subprocess
 import pytest
 from mlflow.exceptions import MlflowException
 
-from genre import fingerprint, lock, revisions, runs, sync
+from genre.pipeline import files
+from genre.tracking import dvc_lock, mlflow_store, revisions, sync
 from tests.genre.test_tracking import ROWS, stored, train
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # mlflow's own
@@ -36,7 +37,7 @@ def write(root, model="weights", *, accuracy=0.9, evaluated=True):
     (root / "models").mkdir(exist_ok=True)
     (root / "metrics").mkdir(exist_ok=True)
     (root / "models/model.pt").write_text(model)
-    digest = fingerprint.of_file(root / "models/model.pt")
+    digest = files.md5(root / "models/model.pt")
     (root / "dvc.lock").write_text(LOCK.format(model=digest, evaluated=digest if evaluated else "other"))
     (root / "metrics/history.csv").write_text(HISTORY)
     (root / "metrics/confusion").mkdir(exist_ok=True)
@@ -84,7 +85,7 @@ def test_the_workspace_and_each_experiment_become_runs_once(root, capsys):
     store, found = stored()
     assert {run.info.run_name for run in found} == {
         "bold-lark",
-        f"workspace-{fingerprint.of_file(root / 'models/model.pt')[:8]}",
+        f"workspace-{files.md5(root / 'models/model.pt')[:8]}",
     }
     lark = next(run for run in found if run.info.run_name == "bold-lark")
     assert lark.info.status == "FINISHED"
@@ -117,21 +118,21 @@ def test_a_dry_run_makes_no_database(root):
 
 
 def test_a_run_that_lost_its_server_half_way_is_completed_and_not_doubled(root, monkeypatch):
-    log_history = runs.Store.log_history
+    log_history = mlflow_store.Store.log_history
 
     def lost(store, run_id, rows):
         log_history(store, run_id, rows[:1])
         raise ConnectionError("gone")
 
     with monkeypatch.context() as patch:
-        patch.setattr(runs.Store, "log_history", lost)
+        patch.setattr(mlflow_store.Store, "log_history", lost)
         train(root, rows=ROWS, model="models/model.pt")
     assert stored()[1][0].info.status == "RUNNING"
     everything()
     store, (run,) = stored()
     assert run.info.status == "FINISHED"
     assert [m.step for m in store.client.get_metric_history(run.info.run_id, "epoch/train_loss")] == [1, 2, 3]
-    assert run.data.tags["genre.model"] == fingerprint.of_file(root / "models/model.pt")
+    assert run.data.tags["genre.model"] == files.md5(root / "models/model.pt")
 
 
 def test_metrics_that_a_dying_server_missed_are_added_though_their_files_are_there(root, monkeypatch):
@@ -139,7 +140,7 @@ def test_metrics_that_a_dying_server_missed_are_added_though_their_files_are_the
         raise ConnectionError("gone")
 
     with monkeypatch.context() as patch:
-        patch.setattr(runs.Store, "log_metrics", lost)
+        patch.setattr(mlflow_store.Store, "log_metrics", lost)
         with pytest.raises(ConnectionError):
             everything()
     assert "test/track_accuracy" not in stored()[1][0].data.metrics
@@ -177,7 +178,7 @@ def test_mlflow_that_fails_half_way_is_told_in_a_line(root, monkeypatch):
     def lost(*_):
         raise MlflowException("the server\nis gone")
 
-    monkeypatch.setattr(runs.Store, "log_parameters", lost)
+    monkeypatch.setattr(mlflow_store.Store, "log_parameters", lost)
     with pytest.raises(ValueError, match="failed: the server is gone; what is there stays, run `genre sync` again"):
         everything()
 
@@ -232,6 +233,6 @@ def test_a_server_that_is_away_is_told(root, monkeypatch):
 
 
 def test_a_lock_without_a_model_is_no_result():
-    assert lock.read("stages: {}") is None
+    assert dvc_lock.read("stages: {}") is None
     with pytest.raises(ValueError, match=r"dvc\.lock must be YAML"):
-        lock.read("a: [")
+        dvc_lock.read("a: [")

@@ -3,7 +3,7 @@ import shutil
 
 import pytest
 
-from genre import journal, recording, registry, runs, tracking
+from genre.tracking import journal, live, mlflow_store, registry, results, tags
 
 ROWS = [
     {"epoch": n, "train_loss": 2.0 / n, "valid_loss": 2.5 / n, "train_accuracy": 0.1 * n, "valid_accuracy": 0.1 * n}
@@ -22,14 +22,14 @@ def root(tmp_path, empty_store):
 
 
 def train(root, inputs="abc", rows=ROWS, model="model.pt"):
-    with tracking.training_run(inputs, PARAMETERS, {"genre.data.split.csv": "0"}) as run:
+    with live.training_run(inputs, PARAMETERS, {"genre.data.split.csv": "0"}) as run:
         for row in rows:
             run.log_epoch(row)
         run.finish(root / model, best_epoch=2)
 
 
 def stored():
-    store = runs.Store()
+    store = mlflow_store.Store()
     return store, store.client.search_runs([store.experiment])
 
 
@@ -62,7 +62,7 @@ def test_other_inputs_that_give_the_same_model_are_the_same_run(root):
 
 def test_a_training_that_goes_on_completes_its_run(root):
     def interrupted():
-        with tracking.training_run("abc", PARAMETERS, {}) as run:
+        with live.training_run("abc", PARAMETERS, {}) as run:
             run.log_epoch(ROWS[0])
             raise KeyboardInterrupt
 
@@ -76,8 +76,8 @@ def test_a_training_that_goes_on_completes_its_run(root):
 
 
 def test_a_run_whose_process_is_gone_ends_as_failed(root):
-    store = runs.Store()
-    tags = runs.process_tags() | {"genre.process": "99999999@1"}
+    store = mlflow_store.Store()
+    tags = tags.process_tags() | {"genre.process": "99999999@1"}
     store.create("dead", {"genre.inputs": "dead", **tags})
     train(root)
     assert sorted(run.info.status for run in stored()[1]) == ["FAILED", "FINISHED"]
@@ -91,20 +91,20 @@ def test_metrics_and_files_complete_the_run_once(root, monkeypatch):
         json.dumps({"linear": {"test": {"clip_accuracy": 0.5, "track_accuracy": 0.6}}})
     )
     parts = {"metrics": [root / "metrics.json", root / "baselines.json"]}
-    recording.record(root / "model.pt", parts)
+    results.record(root / "model.pt", parts)
     store, (run,) = stored()
     assert run.data.metrics["test/track_accuracy"] == 0.9
     assert run.data.metrics["leaks"] == 0
     assert run.data.metrics["versus_linear/test_track_accuracy"] == 0.6
     names = {item.path for item in store.client.list_artifacts(run.info.run_id, "metrics")}
     assert names == {"metrics/metrics.json", "metrics/baselines.json"}
-    monkeypatch.setattr(runs.Store, "log_metrics", lambda *args: pytest.fail("logged twice"))
-    recording.record(root / "model.pt", parts)
+    monkeypatch.setattr(mlflow_store.Store, "log_metrics", lambda *args: pytest.fail("logged twice"))
+    results.record(root / "model.pt", parts)
 
 
 def test_a_model_that_mlflow_has_not_seen_gets_a_run(root):
     (root / "a.csv").write_text("a\n")
-    recording.record(root / "model.pt", {"metrics": [root / "a.csv"]})
+    results.record(root / "model.pt", {"metrics": [root / "a.csv"]})
     assert stored()[1][0].info.status == "FINISHED"
 
 
@@ -128,7 +128,7 @@ def test_a_dead_server_costs_a_warning_and_no_result(tmp_path, monkeypatch, caps
 def test_tracking_can_be_turned_off(root, monkeypatch):
     monkeypatch.setenv("GENRE_TRACKING", "off")
     train(root)
-    recording.record(root / "model.pt", {"metrics": [root / "model.pt"]})
+    results.record(root / "model.pt", {"metrics": [root / "model.pt"]})
     assert stored()[1] == []
 
 
@@ -176,13 +176,13 @@ def test_a_registered_model_answers_from_mlflow(root, monkeypatch):
     train(root)
     (root / "metrics.json").write_text(json.dumps({"valid": {"track_accuracy": 0.9, "track_accuracy_low": 0.7}}))
     for _ in range(2):
-        recording.record(root / "model.pt", {"metrics": [root / "metrics.json"]}, register=True)
+        results.record(root / "model.pt", {"metrics": [root / "metrics.json"]}, register=True)
     store, (run,) = stored()
     assert len(calls) == 1
     assert store.client.get_model_version_by_alias("music-genre", "champion").run_id == run.info.run_id
 
 
 def test_an_unfinished_training_is_noted_until_its_run_is_complete(root, monkeypatch):
-    monkeypatch.setattr(runs.Store, "find", lambda *args, **kwargs: 1 / 0)
+    monkeypatch.setattr(mlflow_store.Store, "find", lambda *args, **kwargs: 1 / 0)
     train(root)
-    assert journal.inputs_of(tracking.fingerprint.of_file(root / "model.pt")) == "abc"
+    assert journal.inputs_of(live.fingerprint.of_file(root / "model.pt")) == "abc"

@@ -1,6 +1,7 @@
 import pytest
 
-from genre import files, tracks
+from genre.corpus import tracks
+from genre.pipeline import tables
 
 
 def test_tracks_are_named_by_genre_and_stem():
@@ -14,18 +15,18 @@ def test_tracks_alike_but_for_the_suffix_keep_it():
 def test_the_table_is_sorted_and_comes_back(tmp_path):
     table = tracks.table([("b/y.wav", "b", 30.0, 22050), ("a/x.wav", "a", 31.5, 44100)])
     assert list(table["track"]) == ["a/x", "b/y"]
-    files.write_csv(table, tmp_path / "tracks.csv")
-    assert tracks.read(tmp_path / "tracks.csv").equals(table)
+    tables.write_csv(table, tmp_path / "tracks.csv")
+    assert tables.read_tracks(tmp_path / "tracks.csv").equals(table)
 
 
 def test_an_empty_or_doubled_table_is_refused(tmp_path):
     path = tmp_path / "tracks.csv"
     path.write_text("track,genre,file,seconds,sample_rate\n")
     with pytest.raises(ValueError, match="at least one track, got none"):
-        tracks.read(path)
+        tables.read_tracks(path)
     path.write_text("track,genre,file,seconds,sample_rate\na,g,a.wav,1,1\na,g,a.wav,1,1\n")
     with pytest.raises(ValueError, match="each track once, got 'a' twice"):
-        tracks.read(path)
+        tables.read_tracks(path)
 
 
 @pytest.mark.parametrize("genre", ["=1+1", "+a", "-a", "@a", "\ta", "track", "predicted"])

@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 import torch
 
-from genre import spectrograms, training
-from genre.clips import TrainingClips, epoch_seed
-from genre.model import GenreNet
+from genre.network import hardware, inference
+from genre.network.unet import GenreNet
+from genre.spectrograms import store
+from genre.training import checkpoint, loop
+from genre.training.batches import TrainingClips, epoch_seed
 from tests.genre.test_augment import OFF
 
-CPU = training.Hardware("cpu", "float32", 1)
+CPU = hardware.Hardware("cpu", "float32", 1)
 CHOICES = {
     "hardware": CPU, "epochs": 3, "batch_size": 4, "optimizer": "adamw", "learning_rate": 3e-3, "schedule": "one-cycle",
     "weight_decay": 0.01, "l2_penalty": 0.0, "label_smoothing": 0.1, "keep": "best", "seed": 1,
@@ -31,8 +33,8 @@ def store(tmp_path):
         mel[:, :16] += np.float16(0.6 * (number % 2))
         items.append((f"g{number % 2}/{number}", mel))
     paths = tmp_path / "v.npy", tmp_path / "i.csv"
-    spectrograms.write(items, 32, *paths)
-    return spectrograms.read(*paths)
+    store.write(items, 32, *paths)
+    return store.read(*paths)
 
 
 def clips(store, **changes):
@@ -62,7 +64,7 @@ def network():
 def fit(store, **changes):
     net = network()
     valid = torch.from_numpy(np.stack([store.cut(t, 10, 32) for t in store.index])), torch.tensor([0, 1, 0, 1])
-    progress = training.fit(net, clips(store), valid, **{**CHOICES, **changes})
+    progress = loop.fit(net, clips(store), valid, **{**CHOICES, **changes})
     return net, progress
 
 
@@ -163,17 +165,17 @@ def row(epoch, accuracy, loss):
 
 @pytest.mark.parametrize(("keep", "best"), [("best", 3), ("last", 4)])
 def test_the_best_epoch_is_the_most_accurate_then_the_one_of_lowest_loss(keep, best):
-    progress, state = training.Progress(), SimpleNamespace(state_dict=dict)
+    progress, state = checkpoint.TrainingState(), SimpleNamespace(state_dict=dict)
     for values in ((1, 0.5, 1.0), (2, 0.7, 1.0), (3, 0.7, 0.9), (4, 0.6, 0.1)):
         progress.history.append(row(*values))
-        training._keep_best(progress, state, keep)
+        loop._keep_best(progress, state, keep)
     assert progress.best_epoch == best
 
 
 def test_without_validation_the_last_epoch_is_kept(store):
-    progress = training.fit(network(), clips(store), None, **CHOICES)
+    progress = loop.fit(network(), clips(store), None, **CHOICES)
     assert progress.best_epoch == 3
-    assert training.history_columns(progress.history) == ["epoch", "train_loss", "train_accuracy", "learning_rate"]
+    assert loop.history_columns(progress.history) == ["epoch", "train_loss", "train_accuracy", "learning_rate"]
 
 
 def test_the_l2_penalty_is_part_of_the_loss(store):
@@ -188,21 +190,21 @@ def test_one_cycle_rises_to_the_rate_and_falls(store):
 
 
 def test_bfloat16_trains_too(store):
-    _, progress = fit(store, hardware=training.Hardware("cpu", "bfloat16", 1), epochs=2)
+    _, progress = fit(store, hardware=hardware.Hardware("cpu", "bfloat16", 1), epochs=2)
     assert np.isfinite(progress.history[-1]["train_loss"])
 
 
 def test_a_device_that_is_not_there_is_refused(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(ValueError, match=r"train\.device cuda is not on this machine"):
-        training.hardware("cuda", "auto")
-    assert training.hardware("cpu", "float32").precision == "float32"
+        hardware.choose_hardware("cuda", "auto")
+    assert hardware.choose_hardware("cpu", "float32").precision == "float32"
 
 
 def test_a_diverged_training_keeps_the_checkpoint_with_the_best_model(store, tmp_path, monkeypatch):
     checkpoint, choices = tmp_path / "c.pt", {"epochs": 4, "identity": "x"}
     _, wanted = fit(store, **choices, checkpoint=tmp_path / "whole.pt")
-    step = training._train_epoch
+    step = loop._train_epoch
 
     def diverge(network, clips, hardware, epoch, *rest):
         result = step(network, clips, hardware, epoch, *rest)
@@ -210,7 +212,7 @@ def test_a_diverged_training_keeps_the_checkpoint_with_the_best_model(store, tmp
             next(network.parameters()).data.fill_(float("nan"))
         return result
 
-    monkeypatch.setattr(training, "_train_epoch", diverge)
+    monkeypatch.setattr(loop, "_train_epoch", diverge)
     with pytest.raises(
         ValueError, match=r"a weight is no longer a number in epoch 3, .*; the checkpoint of epoch 2 is kept$"
     ):
@@ -226,15 +228,15 @@ def test_memory_that_runs_out_in_validation_names_the_parameter(store, monkeypat
 
     monkeypatch.setattr(GenreNet, "forward", exhausted)
     with pytest.raises(ValueError, match=r"out of memory; lower split\.clip_frames or model\.base_channels"):
-        training.predict(network(), torch.zeros(1, 32, 32), hardware=CPU)
+        inference.predict(network(), torch.zeros(1, 32, 32), hardware=CPU)
 
 
 def test_checkpoints_that_nobody_goes_on_with_do_not_pile_up(tmp_path, monkeypatch):
-    monkeypatch.setattr(training, "KEPT_CHECKPOINTS", 2)
+    monkeypatch.setattr(loop, "KEPT_CHECKPOINTS", 2)
     for age, name in enumerate(("new.pt", "old.pt", "older.pt", ".killed.1.unfinished.pt")):
         (tmp_path / name).touch()
         os.utime(tmp_path / name, (10**9 - age, 10**9 - age))
-    training.forget(tmp_path / "done.pt")
+    checkpoint.prune(tmp_path / "done.pt")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["new.pt", "old.pt"]
 
 

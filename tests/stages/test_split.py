@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 import soundfile
 
-from genre import gtzan
+from genre.splits import gtzan as gtzan_tables
 from tests.genre.test_repetitions import ALTERATIONS, SAMPLE_RATE, altered, tune
 from tests.stages.test_stages import FAST, run
 
@@ -31,7 +31,7 @@ def own(size=6):
 
 
 def gtzan_tracks():
-    return [track for track in gtzan.artists()["track"] if track != "jazz/jazz.00054"]
+    return [track for track in gtzan_tables.artists()["track"] if track != "jazz/jazz.00054"]
 
 
 def test_the_fault_filtered_split_is_followed_and_every_other_track_named(tmp_path):
@@ -64,7 +64,7 @@ def test_what_is_for_gtzan_alone_is_refused_elsewhere(tmp_path, override, tracks
 
 def test_artists_of_gtzan_stay_together_however_they_are_spelled(tmp_path):
     split(tmp_path, gtzan_tracks(), "split.group_by=artist", *REAL)
-    found = gtzan.artists().assign(subset=lambda table: table["track"].map(subsets(tmp_path))).dropna()
+    found = gtzan_tables.artists().assign(subset=lambda table: table["track"].map(subsets(tmp_path))).dropna()
     known = found[found["artist"] != ""]
     folded = known["artist"].str.casefold().str.replace("&", "and").str.replace(r"\W", "", regex=True)
     assert (known.groupby(folded)["subset"].nunique() == 1).all()

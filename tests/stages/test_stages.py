@@ -17,7 +17,6 @@ import psutil
 import pytest
 import soundfile
 
-from genre import command
 from tests.conftest import RATE, tone
 
 ROOT = Path(__file__).parents[2]
@@ -43,7 +42,7 @@ def run(stage: str, *paths: str, where: Path, overrides: list[str], check: bool 
         patch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
         patch.setattr(sys, "argv", [stage, *paths, "--params", str(ROOT / "params.yaml"), *options])
         try:
-            command.run(importlib.import_module(f"stages.{stage}").main)
+            stage.run(importlib.import_module(f"stages.{stage}").main)
         except SystemExit as end:
             status = int(end.code or 0)
     assert not check or status == 0, err.getvalue()

@@ -4,8 +4,8 @@ import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
-from genre.params import Settings
-from genre.runs import Store
+from genre.pipeline.settings import Settings
+from genre.tracking.mlflow_store import Store
 from tests.house import House
 from tests.test_pipeline import ROOT, STAGES, closure
 

@@ -2,7 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from genre import compare, metrics
+from genre import compare
+from genre.evaluation import metrics
 from studies import table as studies
 
 

@@ -1,0 +1,26 @@
+"""The section `spectrogram` of params.yaml: the log-mel power spectrogram."""
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field, model_validator
+
+from genre.pipeline.settings import Section
+
+
+class Spectrogram(Section):
+    """Sampling rate and resolution of the log-mel power spectrogram; see `genre.audio.mel.log_mel`."""
+
+    section: ClassVar[str] = "spectrogram"
+    sample_rate: Annotated[int, Field(ge=8000, le=192_000)]  # the search for repetitions needs 8000 Hz
+    n_fft: Annotated[int, Field(ge=64, le=32_768)]
+    hop_length: Annotated[int, Field(ge=1, le=32_768)]
+    n_mels: Annotated[int, Field(ge=32, le=1024, multiple_of=32)]  # the network halves it five times
+
+    @model_validator(mode="after")
+    def _hops_overlap(self) -> "Spectrogram":
+        if self.hop_length > self.n_fft:
+            raise ValueError(
+                f"spectrogram.hop_length must be in 1..n_fft ({self.n_fft}), got {self.hop_length}; "
+                "longer hops skip samples"
+            )
+        return self

@@ -1,0 +1,52 @@
+"""Checks all of params.yaml before any stage works, so that a mistake of the last stage does not cost the first one."""
+
+from genre.audio.params import Spectrogram
+from genre.corpus.params import Data
+from genre.network.params import Model
+from genre.pipeline.settings import Section, Settings, build, shown
+from genre.splits.params import Split
+from genre.training.params import Augment, Train
+
+SECTIONS: tuple[type[Section], ...] = (Data, Split, Spectrogram, Augment, Model, Train)
+
+
+def check(settings: Settings) -> None:
+    """Checks every section and every key, and what must hold between sections.
+
+    Raises:
+        ValueError: A section or key is missing or unknown, or a value breaks a rule; the message names it.
+    """
+    names = [kind.section for kind in SECTIONS]
+    unknown = [name for name in settings.sections if name not in names]
+    if unknown:
+        raise ValueError(f"{settings.path}: {shown(unknown[0])} is not a section; there are {', '.join(names)}")
+    for kind in SECTIONS:
+        settings.load(kind)
+        build(kind, settings.sections[kind.section], f"{settings.path}")  # refuses unknown keys too
+    _check_crops(settings)
+    _check_shortest_track(settings)
+
+
+def _check_crops(settings: Settings) -> None:
+    clip = settings.load(Split).clip_frames
+    crop = settings.load(Train).input_frames(clip)
+    if crop > clip:
+        raise ValueError(
+            f"train.crop_frames must be at most split.clip_frames ({clip}), got {crop}; null takes whole clips"
+        )
+    if settings.load(Model).network == "reference" and crop != clip:
+        raise ValueError(
+            f"train.crop_frames must be null for model.network reference, which fits one length only, got {crop}"
+        )
+
+
+def _check_shortest_track(settings: Settings) -> None:
+    """Checks that the shortest recording that is kept has as many frames as a clip."""
+    split, spectrogram = settings.load(Split), settings.load(Spectrogram)
+    frames = split.clip_frames - 2  # the last frame is centred on the end of the track, and resampling may round
+    needed = frames * spectrogram.hop_length / spectrogram.sample_rate
+    if settings.load(Data).min_seconds < needed:
+        raise ValueError(
+            f"data.min_seconds must be at least the length of a clip (split.clip_frames {split.clip_frames}: "
+            f"{needed:.2f} s), got {settings.load(Data).min_seconds:g}; raise it, or lower split.clip_frames"
+        )

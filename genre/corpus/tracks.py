@@ -1,0 +1,61 @@
+"""How tracks are named, and the table of them: one row for each usable recording."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from genre.corpus.folder import FORMULA_STARTS, ScannedFile
+from genre.pipeline.tables import EXCLUDED, TRACKS
+
+
+def names(recordings: Sequence[str]) -> list[str]:
+    """Names tracks by their files `<genre>/<stem>.<suffix>`: `<genre>/<stem>`, and the suffix where two are alike.
+
+    GTZAN's `blues/blues.00012.wav` becomes `blues/blues.00012`.
+    """
+    stems = [str(Path(file).with_suffix("")) for file in recordings]
+    counts = Counter([*stems, *recordings])  # `a.wav` is the stem of `a.wav.flac` and a file's name too
+    return [file if counts[stem] > 1 else stem for file, stem in zip(recordings, stems, strict=True)]
+
+
+def tables_of(scanned: Iterable[ScannedFile], root: Path | None) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Makes the table of tracks, sorted by track, and the table of excluded files.
+
+    Args:
+        scanned: The files of the corpus.
+        root: The user's own folder, which is read where it is; None if the recordings were moved to the folder of the
+            stage's output. With it, the column `file` is an absolute path.
+
+    Returns:
+        Columns `track, genre, file, seconds, sample_rate`, and columns `file, reason`.
+    """
+    rows = [(file.file, file.genre, file.seconds, file.sample_rate) for file in scanned if file.reason is None]
+    usable = pd.DataFrame(rows, columns=["file", "genre", "seconds", "sample_rate"])
+    usable["track"] = names(list(usable["file"]))
+    if root is not None:
+        usable["file"] = [str(root / file) for file in usable["file"]]
+    excluded = [(harmless(file.file), file.reason) for file in scanned if file.reason is not None]
+    return (
+        usable[list(TRACKS)].sort_values("track", ignore_index=True),
+        pd.DataFrame(excluded, columns=list(EXCLUDED)),
+    )
+
+
+def check_enough(usable: pd.DataFrame, tracks_csv: Path, excluded_csv: Path) -> None:
+    """Checks that there are at least two genres to tell apart.
+
+    Raises:
+        ValueError: There is one.
+    """
+    if usable["genre"].nunique() < 2:
+        raise ValueError(
+            f"{tracks_csv} must hold at least 2 genres, got only {usable['genre'].iloc[0]!r}; {excluded_csv} lists "
+            "what could not be used"
+        )
+
+
+def harmless(cell: str) -> str:
+    """Returns the name of a file so that no spreadsheet takes it for a formula."""
+    return f"./{cell}" if cell.startswith(FORMULA_STARTS) else cell

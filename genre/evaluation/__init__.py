@@ -1,0 +1,1 @@
+"""Metrics, tables of predictions, and the simpler systems to compare with."""

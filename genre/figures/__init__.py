@@ -1,0 +1,1 @@
+"""The figures of the stage `plots` and of `genre predict`."""

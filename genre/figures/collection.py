@@ -1,0 +1,115 @@
+"""Which figures the stage `plots` draws, from the tables of metrics and from the spectrograms."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+from matplotlib.figure import Figure
+
+from genre.audio import mel
+from genre.audio.params import Spectrogram
+from genre.evaluation import metrics, predictions
+from genre.figures import results
+from genre.figures import spectrograms as spectrogram_figures
+from genre.pipeline import tables
+from genre.spectrograms.store import SpectrogramStore
+from genre.training.augment import augment
+from genre.training.params import Augment
+
+EXAMPLE_SEED = 0  # of the augmentations that are shown
+
+
+def of_results(folder: Path) -> dict[str, Figure]:
+    """Draws the tables in the folder `metrics`, for the held-out subset: name of the figure -> figure."""
+    history = tables.read_csv(folder / "history.csv", ("epoch", "train_loss", "kept"))
+    clips = tables.read_csv(folder / "predictions.csv", tables.CLIP_PREDICTIONS)
+    tracks = tables.read_csv(folder / "tracks.csv", tables.TRACK_PREDICTIONS)
+    subset = tables.held_out(clips["subset"])
+    clips, tracks = clips[clips["subset"] == subset], tracks[tracks["subset"] == subset]
+    genres = predictions.genres_of(clips)
+    correct = (tracks["actual"] == tracks["predicted"]).to_numpy()
+    best = int(history.loc[history["kept"] == 1, "epoch"].iloc[0])
+    return {
+        "training_curves": results.training_curves(history, best_epoch=best),
+        "genre_scores": results.genre_scores(metrics.per_genre(tracks), title=f"By genre, {subset} tracks"),
+        "reliability": results.reliability(
+            tracks[genres].to_numpy().max(axis=1), correct, title=f"How sure, how right: {subset} tracks"
+        ),
+        "baselines": results.baseline_comparison(pd.DataFrame(_systems(folder))),
+        **{
+            f"confusion_{level}": results.confusion_matrix(
+                list(rows["actual"]), list(rows["predicted"]), genres, title=f"Confusion, {subset} {level}"
+            )
+            for level, rows in (("clips", clips), ("tracks", tracks))
+        },
+    }
+
+
+def _systems(folder: Path) -> Iterator[dict[str, Any]]:
+    """Yields the accuracy by track of the network and of the simpler systems, with its interval."""
+    scores = {"network": json.loads((folder / "metrics.json").read_text(encoding="utf-8"))}
+    scores |= json.loads((folder / "baselines.json").read_text(encoding="utf-8"))
+    for system, subsets in scores.items():
+        for subset in ("valid", "test"):
+            if subset in subsets:
+                score = subsets[subset]
+                yield {
+                    "system": system, "subset": subset, "level": "track", "accuracy": score["track_accuracy"],
+                    "low": score["track_accuracy_low"], "high": score["track_accuracy_high"],
+                }  # fmt: skip
+
+
+def of_spectrograms(
+    store: SpectrogramStore, table: pd.DataFrame, clip_frames: int, spectrogram: Spectrogram, augmentation: Augment
+) -> dict[str, Figure]:
+    """Draws spectrograms: of a training track, the mean of each genre, and each augmentation of one clip.
+
+    Args:
+        store: The spectrograms.
+        table: The tracks: columns `track, genre, subset`.
+        clip_frames: Length of a clip.
+        spectrogram: The section `spectrogram`, for the axes.
+        augmentation: The section `augment`.
+    """
+    axes: dict[str, Any] = {
+        "sample_rate": spectrogram.sample_rate,
+        "hop_length": spectrogram.hop_length,
+        "mel_frequencies": mel.mel_frequencies(
+            sample_rate=spectrogram.sample_rate, n_fft=spectrogram.n_fft, n_mels=spectrogram.n_mels
+        ),
+    }
+    example = str(table[table["subset"] == "train"].iloc[0]["track"])
+    clip = store.cut(example, 0, clip_frames).astype(np.float32)
+    return {
+        "mean_spectrograms": spectrogram_figures.mean_spectrograms(_means(store, table, clip_frames), **axes),
+        "spectrogram": spectrogram_figures.spectrogram(store.whole(example), title=example, **axes),
+        "augmentations": spectrogram_figures.augmentations(_augmented(clip, augmentation), **axes),
+    }
+
+
+def _means(store: SpectrogramStore, table: pd.DataFrame, frames: int) -> dict[str, npt.NDArray[np.float32]]:
+    """Averages the first clip's length of all tracks of each genre: genre -> `(mel, frame)`."""
+    return {
+        genre: np.mean([store.cut(track, 0, frames) for track in tracks], axis=0, dtype=np.float32)
+        for genre, tracks in table.groupby("genre")["track"]
+    }
+
+
+def _augmented(clip: npt.NDArray[np.float32], section: Augment) -> dict[str, npt.NDArray[np.float32]]:
+    """Returns a clip `(mel, frame)` as it is, with each augmentation for certain, and with all of them."""
+    sizes = section.model_dump()
+    never = {name: 0.0 for name in sizes if name.endswith("_probability")}
+    shown = {"original": never}
+    shown |= {name.removesuffix("_probability").replace("_", " "): never | {name: 1.0} for name in never}
+    shown["all together"] = dict.fromkeys(never, 1.0)
+
+    def applied(certain: dict[str, float]) -> npt.NDArray[np.float32]:
+        generator = torch.Generator().manual_seed(EXAMPLE_SEED)
+        return np.asarray(augment(torch.from_numpy(clip)[None], generator=generator, **sizes | certain)[0])
+
+    return {name: applied(certain) for name, certain in shown.items()}

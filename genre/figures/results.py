@@ -1,0 +1,298 @@
+"""Figures of results: tables in, a `matplotlib.figure.Figure` out."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from matplotlib import colormaps
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from genre.figures.page import (
+    BLUE,
+    DARK,
+    GREEN,
+    LIGHT,
+    NAME_WIDTH,
+    ORANGE,
+    VERMILLION,
+    WIDTH,
+    Values,
+    colour_bar,
+    name_ticks,
+    styled,
+)
+
+SUBSET_COLOURS = {"train": BLUE, "valid": ORANGE, "test": GREEN}
+MARKERS = ("o", "s", "^")
+SYSTEM_NAMES = {
+    "majority": "most frequent genre",
+    "linear": "logistic regression on mel bands",
+    "svm_mfcc": "SVM on MFCCs",
+}
+# cividis from white on, so that nothing looks like nothing; its own low end, a bright yellow, looks like much.
+_DEPTHS = np.linspace(0, 1, 256)
+SHARES = ListedColormap(1 - np.sqrt(_DEPTHS)[:, None] * (1 - colormaps["cividis_r"](_DEPTHS)[:, :3]))
+
+
+@styled
+def training_curves(history: pd.DataFrame, best_epoch: int) -> Figure:
+    """Draws loss, accuracy and learning rate over the epochs.
+
+    Args:
+        history: One row an epoch: epoch, train_loss, train_accuracy, learning_rate, and valid_loss and
+            valid_accuracy, which may be absent or empty if there is no valid subset.
+        best_epoch: The epoch to mark: that of the highest valid_accuracy, or the last one if that was kept. Nothing is
+            marked where there is no valid subset.
+
+    Raises:
+        ValueError: The history is empty, or has no such epoch.
+    """
+    if history.empty:
+        raise ValueError("a history must hold at least one epoch, got none; set train.epochs to 1 or more")
+    if best_epoch not in history["epoch"].to_numpy():
+        raise ValueError(f"best_epoch must be an epoch of the history, got {best_epoch}; run the train stage again")
+    subsets = [subset for subset in ("train", "valid") if _has_numbers(history, f"{subset}_accuracy")]
+    figure = Figure((WIDTH, 6.2))
+    loss, accuracy, rate = figure.subplots(3, sharex=True, height_ratios=[3, 3, 1.5])
+    for subset in subsets:
+        look = {"color": SUBSET_COLOURS[subset], "marker": "o", "markersize": 3}
+        loss.plot(history["epoch"], history[f"{subset}_loss"], label=subset, **look)
+        accuracy.plot(history["epoch"], history[f"{subset}_accuracy"], label=subset, **look)
+    rate.plot(history["epoch"], history["learning_rate"], color=DARK, marker="o", markersize=3)
+    loss.set_ylabel("loss")
+    accuracy.set(ylabel="accuracy by clip", ylim=(0, 1.03))
+    rate.set(ylabel="learning rate", xlabel="epoch", xlim=(min(history["epoch"]) - 0.5, max(history["epoch"]) + 0.5))
+    for axes in (loss, rate):
+        axes.axhline(0, linewidth=0)
+        axes.set_ylim(bottom=0)
+    rate.yaxis.set_major_formatter("{x:g}")
+    rate.yaxis.set_major_locator(MaxNLocator(3))
+    rate.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10], min_n_ticks=1))
+    for axes in (loss, accuracy, rate):
+        axes.grid(axis="y")
+    if "valid" in subsets:
+        best = history.loc[history["epoch"] == best_epoch, "valid_accuracy"].iloc[0]
+        loss.set_title(f"marked: epoch {best_epoch}, valid accuracy {best:.1%}")
+        for axes in (loss, accuracy, rate):
+            axes.axvline(best_epoch, color=DARK, linestyle="--", linewidth=1)
+    loss.legend()
+    figure.align_ylabels()
+    return figure
+
+
+@styled
+def confusion_matrix(actual: Sequence[str], predicted: Sequence[str], genres: Sequence[str], *, title: str) -> Figure:
+    """Draws which genre is taken for which: a row for each actual genre, a column for each predicted one.
+
+    A cell holds its share of the row in %, and the count below; a cell without a clip or track stays blank.
+    A genre that never occurs has a blank row.
+
+    Raises:
+        ValueError: Nothing to count, unequal lengths, or a genre that is not among `genres`.
+    """
+    counts = _counts(actual, predicted, genres)
+    shares = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    side = float(np.clip(0.6 * len(genres), 2.4, max(5.6, 0.33 * len(genres))))
+    longest = max(len(genre) for genre in genres)
+    names = 0.07 * min(longest, NAME_WIDTH)  # inches
+    figure = Figure((side + names + 1.5, side + names + 0.7))
+    axes = figure.add_subplot(title=title, xlabel="predicted genre", ylabel="actual genre")
+    image = axes.imshow(shares, aspect="auto", cmap=SHARES, vmin=0, vmax=100)
+    size = min(11.0, 0.32 * 72 * side / len(genres))
+    for row, column in np.argwhere(counts):
+        look: dict[str, Any] = {"color": "white" if shares[row, column] > 65 else "black", "ha": "center"}
+        axes.text(column, row, f"{shares[row, column]:.0f}%", va="bottom", size=size, **look)
+        axes.text(column, row, str(counts[row, column]), va="top", size=0.85 * size, **look)
+    name_ticks(axes.xaxis, genres, rotation=90 if len(genres) > 5 or longest > 10 else 0)
+    name_ticks(axes.yaxis, genres)
+    colour_bar(figure, image, [axes], "share of the actual genre, % (count below)")
+    return figure
+
+
+@styled
+def genre_scores(scores: pd.DataFrame, *, title: str) -> Figure:
+    """Draws precision, recall and F1 of each genre as dots, from top to bottom in the order given.
+
+    Args:
+        scores: Indexed by genre, with the columns precision, recall and f1 in 0..1 and support, a count.
+        title: Stands above.
+
+    Raises:
+        ValueError: There is no genre.
+    """
+    if scores.empty:
+        raise ValueError("scores must hold at least one genre, got none; run the evaluate stage again")
+    rows = np.arange(len(scores))
+    figure = Figure((WIDTH, 1.3 + 0.42 * len(scores)))
+    axes = figure.add_subplot(title=title, xlabel="score", xlim=(-0.02, 1.02))
+    for number, (column, label) in enumerate((("precision", "precision"), ("recall", "recall"), ("f1", "F1"))):
+        places, colour = (
+            rows + 0.25 * (number - 1),
+            (BLUE, VERMILLION, DARK)[number],
+        )  # apart, so that none hides another
+        axes.hlines(places, 0, scores[column], color=LIGHT, linewidth=2, zorder=1)
+        axes.scatter(scores[column], places, s=30, color=colour, marker=MARKERS[number], label=label, zorder=3)
+    name_ticks(axes.yaxis, [str(genre) for genre in scores.index], reverse=True)
+    counts = axes.secondary_yaxis("right")
+    counts.set_yticks(rows, [f"n = {count:g}" for count in scores["support"]])
+    counts.spines["right"].set_visible(False)
+    counts.tick_params(length=0)
+    axes.grid(axis="x")
+    figure.legend(loc="outside lower center", ncols=3)
+    return figure
+
+
+@styled
+def reliability(confidence: Values, correct: npt.NDArray[np.bool_], *, bins: int = 10, title: str) -> Figure:
+    """Draws how often a confidence comes true, bin by bin, and how many clips are in each bin.
+
+    The expected calibration error is the mean distance between accuracy and mean confidence of a bin, weighted by the
+    bin's count; bins are open below and closed above (Guo et al. 2017, "On Calibration of Modern Neural Networks").
+
+    Args:
+        confidence: `(clip,)` the probability of the predicted genre, in 0..1.
+        correct: `(clip,)` whether the prediction was right.
+        bins: Number of bins of equal width.
+        title: Stands above, before the expected calibration error.
+
+    Raises:
+        ValueError: No clip, unequal lengths, or a confidence outside 0..1.
+    """
+    counts, confidences, accuracies = _reliability(np.asarray(confidence), np.asarray(correct), bins)
+    error = float(np.sum(counts * np.abs(accuracies - confidences)) / counts.sum())
+    figure = Figure((6.0, 6.4))
+    upper, lower = figure.subplots(2, sharex=True, height_ratios=[3, 1])
+    centres, used = (np.arange(bins) + 0.5) / bins, counts > 0
+    upper.bar(centres[used], accuracies[used], 0.92 / bins, color=BLUE, label="accuracy")
+    upper.plot(
+        confidences[used], accuracies[used], "o", color="black", markersize=4, clip_on=False, label="at mean confidence"
+    )
+    upper.plot([0, 1], [0, 1], "--", color=DARK, linewidth=1, label="perfectly calibrated")
+    upper.set(xlim=(0, 1), ylim=(0, 1), ylabel="share correct")
+    upper.set_title(f"{title}\nexpected calibration error {error:.1%}")
+    figure.legend(*upper.get_legend_handles_labels(), loc="outside lower center", ncols=3)  # inside it hides bars
+    bars = lower.bar(centres, counts, 0.92 / bins, color=DARK)
+    lower.bar_label(bars, [str(count) for count in counts], fontsize=8, padding=1)
+    lower.set(xlabel="confidence (probability of the predicted genre)", ylabel="count")
+    lower.margins(y=0.18)
+    lower.yaxis.set_major_locator(MaxNLocator(4, integer=True))
+    return figure
+
+
+@styled
+def predictions_over_time(
+    probabilities: Values, starts_seconds: Sequence[float], genres: Sequence[str], title: str
+) -> Figure:
+    """Draws what the model hears along a track, and beside it as a whole (mean probability of the clips).
+
+    Args:
+        probabilities: `(clip, genre)` in 0..1.
+        starts_seconds: Where each clip starts, increasing. A clip is drawn up to the start of the next one, the last
+            as wide as the one before it.
+        genres: The names of the columns of `probabilities`.
+        title: Stands above.
+
+    Raises:
+        ValueError: No clip, or a shape that does not fit the starts and genres.
+    """
+    if not len(starts_seconds) or np.shape(probabilities) != (len(starts_seconds), len(genres)):
+        raise ValueError(
+            f"probabilities must be (clip, genre) = ({len(starts_seconds)}, {len(genres)}) with a clip at least, "
+            f"got {np.shape(probabilities)}"
+        )
+    starts = np.asarray(starts_seconds, float)
+    edges = np.append(starts, starts[-1] + (starts[-1] - starts[-2] if len(starts) > 1 else 1.0))
+    figure = Figure((WIDTH, 1.5 + 0.28 * len(genres)))
+    time, whole = figure.subplots(1, 2, sharey=True, width_ratios=[4, 1])
+    mesh = time.pcolormesh(edges, np.arange(len(genres) + 1) - 0.5, probabilities.T, cmap=SHARES, vmin=0, vmax=1)
+    time.set(title=title, xlabel="start of the clip, s")
+    if len(starts) == 1:
+        time.set_xticks(starts)
+    means = probabilities.mean(axis=0)
+    bars = whole.barh(np.arange(len(genres)), means, color=BLUE)
+    whole.bar_label(bars, [f"{mean:.0%}" for mean in means], padding=2)
+    whole.set(xlabel="mean of the clips", xlim=(0, 1.35), xticks=[])
+    whole.tick_params(axis="y", length=0)
+    name_ticks(time.yaxis, genres, reverse=True)
+    colour_bar(figure, mesh, [time, whole], "probability")
+    return figure
+
+
+@styled
+def baseline_comparison(scores: pd.DataFrame) -> Figure:
+    """Draws the accuracy of the network and of simpler systems, with intervals: a panel a level, a row a system.
+
+    Args:
+        scores: The columns system, subset (train, valid, test), level (clip, track), accuracy, and low and high, the
+            ends of a 95 % interval; both are NaN where there is none. Systems stand in the order given.
+
+    Raises:
+        ValueError: There is no score, or an unknown subset.
+    """
+    if scores.empty:
+        raise ValueError("scores must hold at least one system, got none; run the evaluate stage again")
+    unknown = sorted(set(scores["subset"]) - set(SUBSET_COLOURS))
+    if unknown:
+        raise ValueError(f"a subset must be one of {', '.join(SUBSET_COLOURS)}, got {unknown[0]!r}")
+    systems, levels = list(dict.fromkeys(scores["system"])), list(dict.fromkeys(scores["level"]))
+    subsets = [subset for subset in SUBSET_COLOURS if subset in set(scores["subset"])]
+    figure = Figure((WIDTH, 1.4 + 0.22 * (len(subsets) + 0.6) * len(systems)))
+    panels = figure.subplots(1, len(levels), sharex=True, sharey=True, squeeze=False)[0]
+    for axes, level in zip(panels, levels, strict=True):
+        for number, subset in enumerate(subsets):
+            part = scores[(scores["level"] == level) & (scores["subset"] == subset)]
+            rows = [systems.index(name) + 0.24 * (number - (len(subsets) - 1) / 2) for name in part["system"]]
+            colour = SUBSET_COLOURS[subset]
+            axes.hlines(rows, part["low"], part["high"], color=colour, linewidth=2, zorder=2)
+            axes.scatter(part["accuracy"], rows, s=30, color=colour, marker=MARKERS[number], label=subset, zorder=3)
+        axes.set(title=f"by {level}", xlim=(0, 1))
+        axes.xaxis.set_major_formatter(PercentFormatter(1))
+        axes.grid(axis="x")
+        axes.tick_params(axis="y", length=0)
+    name_ticks(panels[0].yaxis, [SYSTEM_NAMES.get(name, name) for name in systems], reverse=True)
+    figure.supxlabel("accuracy, with 95% interval")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper right", ncols=len(subsets))
+    return figure
+
+
+def _has_numbers(table: pd.DataFrame, column: str) -> bool:
+    """Says whether the column exists and is not empty: an empty CSV column comes as text or as NaN."""
+    return column in table and bool(pd.to_numeric(table[column], errors="coerce").notna().any())
+
+
+def _counts(actual: Sequence[str], predicted: Sequence[str], genres: Sequence[str]) -> npt.NDArray[np.int64]:
+    """Counts `(genre, genre)`: actual genres along the rows, predicted ones along the columns."""
+    if not len(actual) or len(actual) != len(predicted):
+        raise ValueError(
+            f"actual and predicted must be of equal length and not empty, got {len(actual)} and {len(predicted)}"
+        )
+    for which, names in (("actual", actual), ("predicted", predicted)):
+        unknown = sorted(set(names) - set(genres))
+        if unknown:
+            raise ValueError(f"{which} must hold genres of the model ({', '.join(genres)}), got {unknown[0]!r}")
+    number = {genre: index for index, genre in enumerate(genres)}
+    counts = np.zeros((len(genres), len(genres)), np.int64)
+    np.add.at(counts, ([number[name] for name in actual], [number[name] for name in predicted]), 1)
+    return counts
+
+
+def _reliability(
+    confidence: Values, correct: npt.NDArray[np.bool_], bins: int
+) -> tuple[npt.NDArray[np.int64], Values, Values]:
+    """Gives count, mean confidence and accuracy of each bin, each `(bin,)`; means of empty bins are 0."""
+    if not len(confidence) or len(confidence) != len(correct):
+        raise ValueError(
+            f"confidence and correct must be of equal length and not empty, got {len(confidence)} and {len(correct)}"
+        )
+    # Means and rounding in tables may leave 1 by a millionth.
+    outside = confidence[~((confidence >= -1e-6) & (confidence <= 1 + 1e-6))]
+    if len(outside):
+        raise ValueError(f"a confidence must be in 0..1, got {outside[0]}; run the evaluate stage again")
+    place = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    counts = np.bincount(place, minlength=bins)
+    sums = [np.bincount(place, weights=values, minlength=bins) for values in (confidence, correct)]
+    return counts, sums[0] / np.maximum(counts, 1), sums[1] / np.maximum(counts, 1)

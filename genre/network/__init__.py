@@ -1,0 +1,1 @@
+"""The networks, their file, the hardware they run on, and inference."""

@@ -1,0 +1,71 @@
+"""The device a network computes on, in which number format, and how its results are made repeatable."""
+
+import os
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """What the network computes on.
+
+    Attributes:
+        device: `cpu`, `cuda` or `mps`.
+        precision: `float32` or `bfloat16`.
+        threads: CPU threads; results on a CPU repeat bit for bit at the same number.
+    """
+
+    device: str
+    precision: str
+    threads: int
+
+    def place(self, network: nn.Module) -> None:
+        """Moves a network to the device, in the memory layout in which its convolutions are fastest."""
+        network.to(self.device)
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def autocast(self) -> torch.autocast:
+        """Returns the context in which the network computes with this precision."""
+        return torch.autocast(self.device, torch.bfloat16, enabled=self.precision == "bfloat16")
+
+
+def choose_hardware(device: str, precision: str) -> Hardware:
+    """Chooses the hardware; `auto` takes a GPU if there is one, and bfloat16 where the hardware computes in it.
+
+    Raises:
+        ValueError: The device asked for is not there.
+    """
+    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if device == "auto":
+        device = next(name for name, there in present.items() if there)
+    if not present[device]:
+        raise ValueError(f"train.device {device} is not on this machine; set it to auto or cpu")
+    if precision == "auto":
+        precision = "bfloat16" if _computes_bfloat16(device) else "float32"
+    return Hardware(device, precision, torch.get_num_threads())
+
+
+def _computes_bfloat16(device: str) -> bool:
+    if device == "cuda":
+        return torch.cuda.get_device_capability() >= (8, 0)
+    flags = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")  # not public, so they may be gone
+    return device == "cpu" and any(getattr(torch.cpu, flag, bool)() for flag in flags)
+
+
+def seed_everything(seed: int) -> None:
+    """Makes the same seed give the same bits on the same machine."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    # Only a warning: CUDA's max_pool2d is not deterministic for overlapping windows, and the network's do not overlap.
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    # This code reads no memory that it has not written; filling new memory would cost 2 % of the time.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    torch.manual_seed(seed)
+
+
+def explained(error: Exception, *parameters: str) -> Exception:
+    """Returns an error that says which parameters to lower if memory ran out; any other error as it is."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError) or "allocate memory" in str(error):
+        return ValueError(f"out of memory; lower {', '.join(parameters)} or model.base_channels")
+    return error

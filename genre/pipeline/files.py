@@ -1,0 +1,80 @@
+"""Whole files or none: every output is written under a temporary name and renamed when it is complete."""
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+
+@contextmanager
+def replacing(path: Path, *, shared: bool = False) -> Iterator[Path]:
+    """Gives a temporary path beside `path`, renamed to it at the end, removed if the block raises.
+
+    The temporary name keeps the suffix, and depends on `path` alone: what a killed run left is overwritten
+    by the next one. Where several processes may write the same file at once (`shared`), each has its own.
+
+    Raises:
+        OSError: It cannot be written; where the disk is full, `filename` is `path`.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    owner = f".{os.getpid()}" if shared else ""
+    temporary = path.with_name(f".{path.stem}{owner}.unfinished{path.suffix}")
+    try:
+        yield temporary
+        temporary.replace(path)
+    except BaseException as error:
+        with suppress(OSError):  # the first error counts
+            temporary.unlink(missing_ok=True)
+        full = _full_disk(error)
+        if full:
+            raise OSError(full.errno, full.strerror, str(path)) from error
+        raise
+
+
+def _full_disk(error: BaseException | None) -> OSError | None:
+    """Finds the disk's error behind what a library made of it; torch makes a `RuntimeError`."""
+    while error is not None and getattr(error, "errno", None) not in (errno.ENOSPC, errno.EDQUOT):
+        error = error.__context__
+    return error if isinstance(error, OSError) else None
+
+
+def write_json(value: Mapping[str, Any], path: Path) -> None:
+    """Writes `value` with numbers rounded to 6 decimals; a NaN is an error, the file never holds one."""
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(_rounded(value), indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _rounded(item) for key, item in value.items()}
+    return round(value, 6) if isinstance(value, float) else value
+
+
+@contextmanager
+def replacing_folder(path: Path) -> Iterator[Path]:
+    """Gives the path of a folder to be made, renamed to `path` at the end, removed with all in it if the block raises.
+
+    What is at `path` already goes only when the new folder is complete.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.unfinished")
+    shutil.rmtree(temporary, ignore_errors=True)
+    try:
+        yield temporary
+        if path.exists():
+            shutil.rmtree(path)
+        temporary.replace(path)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def md5(path: Path) -> str:
+    """Returns the MD5 of a file's bytes, the checksum that DVC records in dvc.lock."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()

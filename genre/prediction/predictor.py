@@ -1,0 +1,80 @@
+"""Predicts the genre of a recording with a trained model; needs nothing but the model file."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from genre.audio import decoding, mel, reading
+from genre.audio.params import Spectrogram
+from genre.network import model_file
+from genre.network.hardware import Hardware
+from genre.network.inference import predict
+from genre.pipeline.settings import build
+from genre.spectrograms.clips import clip_starts
+from genre.spectrograms.params import Clips
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The genres' probabilities of a recording.
+
+    Attributes:
+        genres: Their names, in the order of the probabilities.
+        probabilities: `(genre,)`, the mean over the clips.
+        clips: `(clip, genre)`.
+        starts: `(clip,)`, the time at which each clip begins, in seconds.
+    """
+
+    genres: list[str]
+    probabilities: npt.NDArray[np.float32]
+    clips: npt.NDArray[np.float32]
+    starts: npt.NDArray[np.float64]
+
+    @property
+    def genre(self) -> str:
+        """The most probable genre."""
+        return self.genres[int(self.probabilities.argmax())]
+
+    def by_genre(self, clip: int | None = None) -> dict[str, float]:
+        """Returns genre -> probability, rounded to 4 decimals: of the whole recording, or of one clip."""
+        probabilities = self.probabilities if clip is None else self.clips[clip]
+        return {genre: round(float(value), 4) for genre, value in zip(self.genres, probabilities, strict=True)}
+
+
+class Predictor:
+    """A trained model that predicts the genres of recordings.
+
+    Raises:
+        ValueError: The file is not a model of this project.
+    """
+
+    def __init__(self, model_pt: Path) -> None:
+        self.network, content = model_file.load(model_pt)
+        try:
+            self.spectrogram = build(Spectrogram, content["spectrogram"], f"{model_pt}")
+            self.clips = build(Clips, content["cutting"], f"{model_pt}")
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"{model_pt} must be a model file of this project: {str(error)[:200]}") from error
+        self.genres = content["genres"]
+
+    def predict(self, path: Path) -> Prediction:
+        """Predicts the genre of a file, which is cut into as many clips as in training.
+
+        Raises:
+            ValueError: The file cannot be decoded, is shorter than a clip, or silent.
+        """
+        waveform = decoding.decode(path, self.spectrogram.sample_rate)
+        if len(waveform) == 0 or np.abs(waveform).max() < reading.SILENCE:
+            raise ValueError(f"{path}: silent; there is nothing to classify")
+        mel_specgram = mel.log_mel(waveform, **self.spectrogram.model_dump())  # (frame, n_mels)
+        frames, hop = self.clips.clip_frames, self.spectrogram.hop_length / self.spectrogram.sample_rate
+        if len(mel_specgram) < frames:
+            raise ValueError(f"{path}: {len(mel_specgram) * hop:.1f} s long, a clip takes {frames * hop:.1f} s")
+        starts = clip_starts(len(mel_specgram), self.clips.clips_per_track, frames, self.clips.clip_spacing)
+        clips = np.stack([mel_specgram[start : start + frames].T for start in starts])
+        hardware = Hardware("cpu", "float32", torch.get_num_threads())
+        probabilities = predict(self.network, torch.from_numpy(clips), hardware=hardware).numpy()
+        return Prediction(self.genres, probabilities.mean(axis=0), probabilities, np.array(starts) * hop)

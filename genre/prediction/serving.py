@@ -1,0 +1,49 @@
+"""The trained model behind MLflow's `models serve`; goes with the model, and needs nothing else of this project."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from genre.prediction.predictor import Predictor
+
+
+class Served:
+    """Answers requests, a recording a row."""
+
+    def __init__(self, model_pt: Path) -> None:
+        self.predictor = Predictor(model_pt)
+
+    def predict(self, requests: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
+        """Returns `genre` and `probabilities` (genre -> probability) for each row: `audio`, a file's bytes, or `path`.
+
+        Raises:
+            ValueError: A row has neither, or its recording cannot be decoded; the message tells the row, from 0.
+        """
+        del params
+        answers = []
+        for number, row in enumerate(requests.to_dict("records")):
+            try:
+                answers.append(self._answer(row))
+            except (ValueError, OSError) as error:
+                raise ValueError(f"row {number}: {error}") from error
+        return pd.DataFrame(answers, columns=["genre", "probabilities"])
+
+    def _answer(self, row: dict[str, Any]) -> dict[str, Any]:
+        audio, path = row.get("audio"), row.get("path")
+        if isinstance(audio, bytes):
+            with tempfile.NamedTemporaryFile(prefix="audio-") as file:
+                file.write(audio)
+                file.flush()
+                predicted = self.predictor.predict(Path(file.name))
+        elif isinstance(path, str):
+            predicted = self.predictor.predict(Path(path))
+        else:
+            raise ValueError("a request must have audio, a file's bytes in base64, or path; got neither")
+        return {"genre": predicted.genre, "probabilities": predicted.by_genre()}
+
+
+def _load_pyfunc(data_path: str) -> Served:
+    """Called by MLflow with the path of the model file."""
+    return Served(Path(data_path))

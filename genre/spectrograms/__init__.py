@@ -1,0 +1,1 @@
+"""The store of spectrograms, and how tracks are cut into clips."""

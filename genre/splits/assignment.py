@@ -1,0 +1,129 @@
+"""Which subset each track of a corpus is in, by the section `split` of params.yaml."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from genre.pipeline import tables
+from genre.splits import groups, gtzan, protocols
+from genre.splits.params import Split
+
+# What to set instead of a value that is meant for GTZAN only.
+ALTERNATIVES = {"split.protocol fault-filtered": "stratified", "split.group_by artist": "none or column"}
+
+
+def assign(
+    section: Split, source: str, table: pd.DataFrame, pairs: pd.DataFrame, gtzan_folder: Path, lists: Path
+) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
+    """Assigns tracks to subsets.
+
+    Args:
+        section: The section `split`.
+        source: `data.source`: the tables about GTZAN are refused for other corpora.
+        table: data/tracks.csv.
+        pairs: data/repetitions.csv, the pairs of tracks that hold the same recording.
+        gtzan_folder: The folder data/gtzan.
+        lists: The folder data/lists, which holds the user's tables.
+
+    Returns:
+        The tracks that take part, with their `subset`; those that do not, `track, reason`; and warnings, a line each.
+
+    Raises:
+        ValueError: The protocol does not fit the corpus, or a table of the user is wrong.
+    """
+    _check_gtzan(section, source, table, gtzan_folder)
+    if section.listed:
+        wanted = _subset_list(section, table, gtzan_folder, lists)
+        found = protocols.listed(table, wanted, where=f"split.protocol {section.protocol}")
+        return found, protocols.left_out(table, wanted), []
+    names = groups.group_names(table, _together(section, source, table, pairs, gtzan_folder, lists))
+    if section.protocol == "kfold":
+        subsets = protocols.kfold(table, folds=section.folds, fold=section.fold, seed=section.seed, groups=names)
+        valid, test = (1 / section.folds if section.folds > 2 else 0.0), 1 / section.folds
+    else:
+        valid, test = section.valid, section.test
+        subsets = protocols.stratified(table, valid=valid, test=test, seed=section.seed, groups=names)
+    assigned = table.assign(subset=subsets)
+    warnings = groups.missed_shares(assigned.assign(group=names), protocols.subset_shares(valid, test))
+    return assigned, protocols.left_out(table, table), warnings
+
+
+def _check_gtzan(section: Split, source: str, table: pd.DataFrame, folder: Path) -> None:
+    """Refuses what is known about GTZAN's recordings for a corpus that is another one."""
+    asked = {
+        "split.protocol fault-filtered": section.protocol == "fault-filtered",
+        "split.group_by artist": section.group_by == "artist",
+    }
+    reason = gtzan.not_gtzan(source, table, folder)
+    for name, is_asked in asked.items():
+        if is_asked and reason:
+            raise ValueError(f"{name} is for GTZAN only, {reason}; set it to {ALTERNATIVES[name]}")
+
+
+def _subset_list(section: Split, table: pd.DataFrame, gtzan_folder: Path, lists: Path) -> pd.DataFrame:
+    if section.protocol == "fault-filtered":
+        return gtzan.filtered_split(gtzan_folder)
+    wanted = _user_table("split.file", section.file, lists, tables.SUBSET_LIST)
+    unknown = sorted(set(wanted["track"]) - set(table["track"]))
+    if unknown:
+        raise ValueError(
+            f"split.file names {len(unknown)} tracks that the corpus lacks, the first is {unknown[0]!r}; "
+            "data/tracks.csv lists those that it holds"
+        )
+    return wanted
+
+
+def _user_table(name: str, file: str | None, lists: Path, columns: tuple[str, ...]) -> pd.DataFrame:
+    """Reads a table of the user, which must be in the folder of lists, so that DVC notices a change of it."""
+    path = lists / Path(str(file)).name
+    if str(file) not in (path.name, str(path)):
+        raise ValueError(f"{name} must name a table in {lists}, got {file!r}; move it there, so that DVC sees changes")
+    if not path.is_file():
+        raise ValueError(f"{name} must name a table in {lists}, there is no {path.name}; in a temporary or queued "
+                         f"experiment it must be known to git: git add {path}")  # fmt: skip
+    return tables.read_csv(path, columns)
+
+
+def _together(
+    section: Split, source: str, table: pd.DataFrame, pairs: pd.DataFrame, gtzan_folder: Path, lists: Path
+) -> list[tuple[str, ...]]:
+    """Lists the tracks that must be in one subset."""
+    if section.group_by == "repetition":
+        found: list[tuple[str, ...]] = list(zip(pairs["track_a"], pairs["track_b"], strict=True))
+        is_gtzan = gtzan.not_gtzan(source, table, gtzan_folder) is None
+        return [*found, *gtzan.repetitions(gtzan_folder)] if is_gtzan else found
+    if section.group_by == "none":
+        return []
+    if section.group_by == "artist":
+        named = gtzan.artists(gtzan_folder).rename(columns={"artist": "group"})
+        named["group"] = named["group"].map(plain_name)
+    else:
+        named = _user_table("split.groups", section.groups, lists, tables.GROUP_LIST)
+    unknown = sorted(set(table["track"]) - set(named["track"]))
+    if unknown:
+        raise ValueError(
+            f"split.group_by {section.group_by} lacks {len(unknown)} tracks, the first is {unknown[0]!r}; "
+            "list every track, with an empty group where it belongs to none"
+        )
+    known = named[named["group"].astype(str) != ""]
+    return [tuple(tracks) for _, tracks in known.groupby("group")["track"]]
+
+
+def plain_name(artist: str) -> str:
+    """Returns an artist's name without case and punctuation: `Earth, Wind & Fire` is `Earth Wind and Fire`."""
+    return "".join(letter for letter in artist.casefold().replace("&", "and") if letter.isalnum())
+
+
+def leak_message(section: Split, leaks: pd.DataFrame) -> str:
+    """Says in one line how many recordings are in two subsets, names the first, and says what to change.
+
+    Args:
+        section: The section `split`.
+        leaks: At least one row, with the columns of metrics/leaks.csv.
+    """
+    first = leaks.iloc[0]
+    remedy = "change the list" if section.listed else "set split.group_by to repetition"
+    return (
+        f"{len(leaks)} recordings are in two subsets, the first is {first['track_a']} ({first['subset_a']}) = "
+        f"{first['track_b']} ({first['subset_b']}); {remedy}, or set split.leaks to warn"
+    )

@@ -1,0 +1,148 @@
+"""Protocols: how each track gets its subset (train, valid or test), with groups of tracks kept whole."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from genre.pipeline.tables import SUBSETS, held_out
+
+
+def stratified(table: pd.DataFrame, *, valid: float, test: float, seed: int, groups: Sequence[str]) -> pd.Series:
+    """Draws subsets at random, with the same share of each genre in each, and no group in two.
+
+    Whole groups are assigned in random order, the large ones first, each to the subset that lacks most of its share of
+    the group's genres. Without groups (each track its own) every genre is within one track of its shares.
+
+    Args:
+        table: Columns `track` and `genre`; its order does not matter.
+        valid: Share of the tracks for validation; 0 leaves the subset out.
+        test: Share of the tracks for the test; 0 leaves the subset out.
+        seed: Seed of the draw.
+        groups: The group of each row of `table`.
+
+    Returns:
+        The subset of each row, indexed as `table`.
+
+    Raises:
+        ValueError: A genre has fewer groups than there are subsets.
+    """
+    shares = {subset: share for subset, share in subset_shares(valid, test).items() if share > 0}
+    parts = _parts(table, groups, list(shares.values()), seed)
+    return pd.Series([list(shares)[part] for part in parts], index=table.index, name="subset")
+
+
+def kfold(table: pd.DataFrame, *, folds: int, fold: int, seed: int, groups: Sequence[str]) -> pd.Series:
+    """Divides the tracks into `folds` equal parts: part `fold` is the test subset, the next one valid, the rest train.
+
+    The parts do not depend on `fold`: over all folds, each track is tested once. Groups and errors are as in
+    `stratified`; two folds leave no track for validation.
+    """
+    parts = _parts(table, groups, [1 / folds] * folds, seed)
+    roles = {fold: "test"} | ({(fold + 1) % folds: "valid"} if folds > 2 else {})
+    return pd.Series([roles.get(part, "train") for part in parts], index=table.index, name="subset")
+
+
+def subset_shares(valid: float, test: float) -> dict[str, float]:
+    """Returns subset -> share of the tracks."""
+    return {"train": 1 - valid - test, "valid": valid, "test": test}
+
+
+def _parts(table: pd.DataFrame, groups: Sequence[str], shares: Sequence[float], seed: int) -> list[int]:
+    """Returns for each row the number of the part that its group is assigned to."""
+    grouped = table.assign(group=list(groups)).sort_values("track")
+    _check_enough(grouped, len(shares))
+    counts = grouped.groupby(["group", "genre"]).size().unstack(fill_value=0).sort_index()
+    targets = np.outer(shares, counts.sum())  # (part, genre)
+    assigned = _assign_groups(counts.to_numpy(), targets, np.random.default_rng(seed))
+    part = dict(zip(counts.index, assigned.tolist(), strict=True))
+    return [part[group] for group in groups]
+
+
+def _assign_groups(counts: np.ndarray, targets: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Assigns groups to parts so that the counts of each genre come close to the targets.
+
+    Args:
+        counts: `(group, genre)`, how many tracks of each genre a group has.
+        targets: `(part, genre)`, how many tracks of each genre a part should get.
+        random: Decides the order of groups of equal size.
+
+    Returns:
+        `(group,)`, the part of each group.
+    """
+    have = np.zeros_like(targets)
+    assigned = np.zeros(len(counts), int)
+    order = sorted(random.permutation(len(counts)), key=lambda group: -counts[group].sum())  # equals stay shuffled
+    left = (counts > 0).sum(axis=0)  # groups of each genre that are still to be assigned
+    for group in order:
+        genres = counts[group] > 0
+        # Three rules, the first counts most: no part ends without a genre, none gets more than its target, and the
+        # group goes where most of the target is missing.
+        without = have[:, genres] == 0
+        urgent = (without & (without.sum(axis=0) >= left[genres])).any(axis=1)
+        fits = (have + counts[group] <= np.ceil(targets - 1e-9))[:, genres].all(axis=1)
+        need = ((targets - have) / targets)[:, genres].mean(axis=1)
+        assigned[group] = np.lexsort((-need, ~fits, ~urgent))[0]
+        have[assigned[group]] += counts[group]
+        left = left - genres
+    return assigned
+
+
+def _check_enough(grouped: pd.DataFrame, subsets: int) -> None:
+    if grouped["genre"].nunique() < 2:
+        raise ValueError(f"data must hold at least 2 genres, got {', '.join(grouped['genre'].unique()) or 'none'}")
+    groups = grouped.groupby("genre")["group"].nunique()
+    if groups.min() < subsets:
+        raise ValueError(
+            f"each genre must have at least {subsets} tracks (or groups of tracks) to share among the subsets, "
+            f"{groups.idxmin()!r} has {groups.min()}; add recordings, or set split.test or split.valid to 0"
+        )
+
+
+def listed(table: pd.DataFrame, wanted: pd.DataFrame, *, where: str) -> pd.DataFrame:
+    """Takes the subsets from a list, as published splits give them.
+
+    Args:
+        table: The corpus: columns `track, genre` and others.
+        wanted: The list: columns `track, subset`.
+        where: What the list is called in messages.
+
+    Returns:
+        The rows of `table` that are in the list, with their `subset`.
+
+    Raises:
+        ValueError: The list names a track twice or an unknown subset; train would lack a genre, or be empty; no track
+            would be left to evaluate.
+    """
+    misspelt = wanted[~wanted["subset"].isin(SUBSETS)]
+    if len(misspelt):
+        row = misspelt.iloc[0]
+        raise ValueError(
+            f"{where}: subset must be one of {', '.join(SUBSETS)}, got {row['subset']!r} for {row['track']!r}"
+        )
+    twice = wanted["track"][wanted["track"].duplicated()]
+    if len(twice):
+        raise ValueError(f"{where}: each track must be listed once, got {twice.iloc[0]!r} twice")
+    found = table.merge(wanted[["track", "subset"]], on="track")
+    _check_listed(found, table, where)
+    return found
+
+
+def _check_listed(found: pd.DataFrame, table: pd.DataFrame, where: str) -> None:
+    if not (found["subset"] == "train").any():
+        raise ValueError(
+            f"{where}: names none of the corpus's tracks for train (they are named like {table['track'].iloc[0]!r})"
+        )
+    untrained = sorted(set(found["genre"]) - set(found["genre"][found["subset"] == "train"]))
+    if untrained:
+        raise ValueError(f"{where}: train must have tracks of every genre, it has none of {untrained[0]!r}")
+    if held_out(found["subset"]) == "train":
+        raise ValueError(f"{where}: some tracks must be in valid or test, all are in train; none is left to evaluate")
+
+
+def left_out(table: pd.DataFrame, wanted: pd.DataFrame) -> pd.DataFrame:
+    """Returns the tracks that a list and the corpus do not share: columns `track, reason`, sorted."""
+    listed_tracks, corpus_tracks = set(wanted["track"]), set(table["track"])
+    rows = [(track, "are listed, but not in the corpus") for track in sorted(listed_tracks - corpus_tracks)]
+    rows += [(track, "are in the corpus, but not listed") for track in sorted(corpus_tracks - listed_tracks)]
+    return pd.DataFrame(rows, columns=["track", "reason"])

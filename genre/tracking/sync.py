@@ -1,0 +1,175 @@
+"""`genre sync`: MLflow gets what DVC knows and it does not: runs cached, pulled, or made while it was away."""
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from tqdm import tqdm
+
+from genre.pipeline import files, settings
+from genre.tracking import dvc_lock, registry, results, revisions
+from genre.tracking.dvc_lock import Trained
+from genre.tracking.mlflow_store import Store, address, is_of_mlflow
+from genre.tracking.results import HISTORY, Result
+from genre.tracking.revisions import Revision
+from genre.tracking.tags import study
+
+# Which stage made what is in metrics/; the rest is of `train`.
+TABLES = frozenset(
+    f"metrics/{name}" for name in ("metrics.json", "per_genre.json", "baselines.json", "predictions.csv", "tracks.csv")
+)
+DONE = "genre.revision."  # begins a tag of a run that has all that a commit holds
+
+
+def sync(names: Sequence[str], *, all_experiments: bool, dry_run: bool) -> None:
+    """Brings the workspace and all experiments to MLflow; or the revisions named, and all experiments if asked for.
+
+    Raises:
+        ValueError: A revision is unknown; this is not the repository's root, or it has no git; MLflow fails.
+    """
+    root = settings.repository()
+    if not any((root / name).is_file() for name in ("dvc.yaml", "dvc.lock")):
+        raise ValueError(f"genre sync must run in the repository's root, there is no dvc.yaml in {root}; cd there")
+    try:
+        _sync(names, all_experiments=all_experiments, dry_run=dry_run)
+    except Exception as error:
+        if not is_of_mlflow(error):
+            raise
+        reason = " ".join(str(error).split())[:200]
+        raise ValueError(
+            f"MLflow at {address()} failed: {reason}; what is there stays, run `genre sync` again"
+        ) from error
+
+
+def _sync(names: Sequence[str], *, all_experiments: bool, dry_run: bool) -> None:
+    known = revisions.experiments()
+    wanted = revisions.resolve(names) if names else []
+    wanted += [revision for revision in known if (all_experiments or not names) and revision not in wanted]
+    store = _store(dry_run=dry_run)
+    runs = list(store.all_runs()) if store else []
+    done = {name.removeprefix(DONE) for run in runs for name in run.data.tags if name.startswith(DONE)}
+    if store and not dry_run:
+        store.end_abandoned()
+    counts = {"new": 0, "completed": 0, "complete": 0}
+    root = settings.repository()
+    for trained in () if names else dvc_lock.of_workspace(root):
+        if trained.study and not (root / trained.history).is_file():
+            continue  # its files were removed, and are in no cache
+        counts[_sync_workspace(store, trained, dry_run=dry_run)] += 1
+    for revision in tqdm(wanted, desc="sync", unit="revision", disable=None):
+        state = "complete" if revision.commit[:12] in done else _sync_revision(store, revision, known, dry_run=dry_run)
+        counts[state] += 1
+    would = "would be " if dry_run else ""
+    tqdm.write(
+        f"{address()}: {counts['new']} runs {would}added, {counts['completed']} {would}completed, "
+        f"{counts['complete']} complete"
+    )
+
+
+def _store(*, dry_run: bool) -> Store | None:
+    """Connects to MLflow; a dry run does not make a database where there is none."""
+    path = Path(address().removeprefix("sqlite:///"))
+    if dry_run and address().startswith("sqlite:") and not path.exists():
+        return None
+    try:
+        return Store()
+    except Exception as error:  # mlflow, sqlalchemy and requests have dozens
+        raise ValueError(f"MLflow at {address()} cannot be reached: {' '.join(str(error).split())[:200]}") from error
+
+
+def _sync_workspace(store: Store | None, trained: Trained, *, dry_run: bool) -> str:
+    """Brings a model of the workspace's pipeline or of its studies."""
+    root = settings.repository()
+    here = root / trained.path
+    is_it = here.is_file() and files.md5(here) == trained.model
+    model_pt = here if is_it else None
+    if model_pt is None and not trained.study:
+        model_pt = revisions.model_file(trained.model, "HEAD", fetch=not dry_run)
+    folder = root / trained.metrics
+    paths = {f"metrics/{path.name}": path for path in folder.glob("*.*")}
+    paths |= {f"metrics/figures/{path.name}": path for path in (folder / "figures").glob("*.png")}
+    paths[HISTORY] = root / trained.history
+    kept = _wanted({name: path for name, path in paths.items() if path.is_file()}, trained)
+    name, run = study(trained.study)
+    result = _result(trained, run or f"workspace-{trained.model[:8]}", {}, kept, model_pt, study=name)
+    return _bring(store, trained.study or "workspace", result, dry_run=dry_run, replace=True)
+
+
+def _sync_revision(store: Store | None, revision: Revision, known: Sequence[Revision], *, dry_run: bool) -> str:
+    listed = revision.files()
+    trained = dvc_lock.read(revision.read("dvc.lock").decode()) if "dvc.lock" in listed else None
+    if trained is None:
+        return "complete"
+    run = results.find(store, trained.model, trained.data) if store else None
+    registered = run is not None and registry.TAG in run.data.tags
+    model_pt = None if registered else revisions.model_file(trained.model, revision.commit, fetch=not dry_run)
+    with tempfile.TemporaryDirectory() as folder:
+        kept = _wanted({path: Path(folder) / path for path in listed if path != "dvc.lock"}, trained)
+        for path in () if dry_run else kept.values():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(revision.read(path.relative_to(folder).as_posix()))
+        result = _result(trained, revision.name, _tags(revision), kept, model_pt)
+        state = _bring(store, revision.name, result, dry_run=dry_run, replace=False)
+    if store and not dry_run:
+        _finish(store, revision, trained, known, has_model=registered or model_pt is not None)
+    return state
+
+
+def _wanted(paths: dict[str, Path], trained: Trained) -> dict[str, Path]:
+    """Chooses what belongs to the model: path in the repository -> file, to name in the run -> file."""
+
+    def belongs(path: str) -> bool:
+        if path == HISTORY:
+            return True
+        if path.startswith("metrics/figures/"):
+            return "plots" in trained.later
+        return path in TABLES and "evaluate" in trained.later
+
+    kept = {path: file for path, file in paths.items() if belongs(path)}
+    return {path.removeprefix("metrics/") if "/figures/" in path else path: kept[path] for path in sorted(kept)}
+
+
+def _result(
+    trained: Trained, name: str, tags: dict[str, str], files: dict[str, Path], model_pt: Path | None, *, study: str = ""
+) -> Result:
+    return Result(trained.model, name, tags, trained.parameters, trained.data, files, model_pt, study)
+
+
+def _tags(revision: Revision) -> dict[str, str]:
+    if not revision.experiment:
+        return {"mlflow.source.git.commit": revision.commit}
+    return {
+        "dvc.exp.name": revision.experiment,
+        "dvc.exp.baseline": revision.baseline,
+        "dvc.exp.commit": revision.commit,
+        "mlflow.source.git.commit": revision.baseline,
+    }
+
+
+def _bring(store: Store | None, name: str, result: Result, *, dry_run: bool, replace: bool) -> str:
+    """Completes the run of a result, says so in a line, and tells how it was: new, completed, or complete."""
+    run = results.find(store, result.model, result.data) if store else None
+    missing = results.lacking(run, result, replace=replace)
+    if not missing:
+        return "complete"
+    tqdm.write(f"{name}: {'would add' if dry_run else 'adds'} {_listed(missing)}")
+    if store and not dry_run:
+        results.complete(store, result, replace=replace)
+    return "new" if run is None else "completed"
+
+
+def _listed(missing: Sequence[str]) -> str:
+    return ", ".join(missing[:4]) + (f" and {len(missing) - 4} more" if len(missing) > 4 else "")
+
+
+def _finish(store: Store, revision: Revision, trained: Trained, known: Sequence[Revision], *, has_model: bool) -> None:
+    """Notes that a run has all of a commit; a run named after an experiment that is gone takes the name of this one."""
+    run = results.find(store, trained.model, trained.data)
+    names = {other.experiment for other in known}
+    if revision.experiment and run.data.tags.get("dvc.exp.name") not in names:
+        store.tag(run, _tags(revision))
+        store.client.update_run(run.info.run_id, name=revision.experiment)
+    if has_model:
+        store.tag(run, {DONE + revision.commit[:12]: "complete"})
+    else:
+        tqdm.write(f"{revision.name}: model {trained.model[:8]} is neither in DVC's cache nor on its remote; left out")

@@ -1,0 +1,51 @@
+"""Work that must never hold up or break what it reports on: done by a thread, in order, with a bounded wait."""
+
+import queue
+import sys
+import threading
+from collections.abc import Callable
+
+Job = Callable[[], None]
+
+
+class Background:
+    """Does jobs one after the other in a thread; the first that fails ends it, with one warning.
+
+    Attributes:
+        patience: Seconds that `close` waits for what is left to do.
+        advice: The end of the warning: what the user does now.
+    """
+
+    def __init__(self, *, patience: float, advice: str) -> None:
+        self.patience, self.advice = patience, advice
+        self._jobs: queue.Queue[Job | None] = queue.Queue()
+        self._failed = threading.Event()
+        # A daemon: a server that hangs does not keep the process from ending.
+        self._thread = threading.Thread(target=self._work, daemon=True)
+        self._thread.start()
+
+    def submit(self, job: Job) -> None:
+        """Takes a job without waiting; after a failure it is dropped."""
+        self._jobs.put(job)
+
+    def close(self) -> bool:
+        """Waits for the jobs, up to `patience` seconds; True if all were done."""
+        self._jobs.put(None)
+        self._thread.join(self.patience)
+        if self._thread.is_alive() and not self._failed.is_set():
+            self._warn(f"not done after {self.patience:g} s")
+            return False
+        return not self._failed.is_set()
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            if self._failed.is_set():
+                continue
+            try:
+                job()
+            except Exception as error:  # whatever a server does, the work itself goes on
+                self._warn(f"{type(error).__name__}: {error}")
+
+    def _warn(self, reason: str) -> None:
+        self._failed.set()
+        print("warning:", " ".join(reason.split())[:300] + ";", self.advice, file=sys.stderr)

@@ -1,0 +1,87 @@
+"""The checkpoint of a training: written after each epoch, so that a training that was killed goes on from there."""
+
+import copy
+import pickle
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+from tqdm import tqdm
+
+from genre.pipeline import files
+
+KEPT_CHECKPOINTS = 20  # of trainings that broke off; 50 MB each with the default network
+# What torch raises for a damaged file, and what a file of other content causes.
+UNUSABLE = (OSError, RuntimeError, pickle.UnpicklingError, EOFError, ValueError, LookupError, TypeError, AttributeError)
+
+
+@dataclass
+class TrainingState:
+    """How far the training is: all that a checkpoint must hold beside network, optimiser and scheduler.
+
+    Attributes:
+        history: One row an epoch, with the columns of metrics/history.csv.
+        best: The weights of the best epoch so far.
+        best_epoch: Its number, from 1.
+    """
+
+    history: list[dict[str, float]] = field(default_factory=list)
+    best: dict[str, Tensor] = field(default_factory=dict)
+    best_epoch: int = 0
+
+
+def save(
+    path: Path, key: str, network: nn.Module, optimizer: Optimizer, scheduler: LRScheduler, state: TrainingState
+) -> None:
+    """Writes a checkpoint; `key` tells which training it is of, see `genre.training.run_key`."""
+    content = {
+        "key": key,
+        "network": network.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "scheduler": scheduler.state_dict(),
+        "state": asdict(state),
+    }
+    # Two experiments with the same parameters share a checkpoint, and write the same into it.
+    with files.replacing(path, shared=True) as temporary, temporary.open("wb") as file:
+        torch.save(content, file)
+
+
+def resume(
+    path: Path, key: str, network: nn.Module, optimizer: Optimizer, scheduler: LRScheduler
+) -> TrainingState | None:
+    """Loads a checkpoint into network, optimiser and scheduler.
+
+    Returns:
+        The state of the training, or None if there is no checkpoint or it cannot be used; a line then says why, and
+        the network is as it was.
+    """
+    if not path.exists():
+        return None
+    fresh = copy.deepcopy(network.state_dict())
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        if content["key"] != key:
+            raise ValueError("it is of other data, parameters or code")
+        state = TrainingState(**content["state"])
+        network.load_state_dict(content["network"])
+        optimizer.load_state_dict(content["optimizer"])
+        scheduler.load_state_dict(content["scheduler"])
+    except UNUSABLE as error:
+        network.load_state_dict(fresh)
+        tqdm.write(f"checkpoint {path.name} is not used: {' '.join(str(error).split())[:200] or error!r}")
+        return None
+    tqdm.write(f"going on after epoch {len(state.history)}, from checkpoint {path.name}")
+    return state
+
+
+def prune(checkpoint: Path) -> None:
+    """Removes the checkpoint of a finished training, and all but the newest of those that were never gone on with."""
+    with suppress(OSError):
+        checkpoint.unlink(missing_ok=True)
+        others = sorted(checkpoint.parent.glob("*.pt"), key=lambda path: path.stat().st_mtime)
+        for path in others[:-KEPT_CHECKPOINTS]:
+            path.unlink()

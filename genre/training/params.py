@@ -1,0 +1,47 @@
+"""The sections `augment` and `train` of params.yaml."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from genre.network.params import Computation
+from genre.pipeline.settings import Section
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Augment(Section):
+    """Augmentation of training clips: each kind with its probability and size; see `genre.training.augment`."""
+
+    section: ClassVar[str] = "augment"
+    noise_probability: Share
+    noise_level: Share
+    shift_probability: Share
+    shift_step: Annotated[int, Field(ge=1, le=8192)]
+    shift_steps: Annotated[int, Field(ge=0, le=8192)]
+    time_mask_probability: Share
+    time_masks: Annotated[int, Field(ge=0, le=100)]
+    time_mask_frames: Annotated[int, Field(ge=0, le=8192)]
+    mel_mask_probability: Share
+    mel_masks: Annotated[int, Field(ge=0, le=100)]
+    mel_mask_bands: Annotated[int, Field(ge=0, le=1024)]
+
+
+class Train(Computation):
+    """The training loop; see `genre.training.loop.fit`."""
+
+    epochs: Annotated[int, Field(ge=1, le=10_000)]
+    batch_size: Annotated[int, Field(ge=2, le=4096)]  # batch norm needs two clips
+    optimizer: Literal["adamw", "adam"]
+    learning_rate: Annotated[float, Field(ge=1e-8, le=10)]
+    schedule: Literal["one-cycle", "constant"]
+    weight_decay: Annotated[float, Field(ge=0, le=10)]
+    l2_penalty: Annotated[float, Field(ge=0, le=10)]
+    label_smoothing: Annotated[float, Field(ge=0, le=0.9)]
+    crops: Literal["random", "fixed"]
+    crop_frames: Annotated[int, Field(ge=32, le=8192, multiple_of=32)] | None
+    keep: Literal["best", "last"]
+
+    def input_frames(self, clip_frames: int) -> int:
+        """Returns how many frames the network is trained on at a time: those of a random crop, or of a whole clip."""
+        return (self.crop_frames or clip_frames) if self.crops == "random" else clip_frames
