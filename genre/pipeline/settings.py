@@ -127,7 +127,8 @@ def _problem(kind: type[Section], detail: ErrorDetails, where: str) -> str:
     if detail["type"] in ("greater_than_equal", "less_than_equal"):
         limits = dict(_limits(kind.model_fields[key]))
         rule = f"in {limits['ge']}..{limits['le']}"
-    return f"{name} must be {rule}, got {shown(value)} ({type(value).__name__})"
+    kind_of_value = f" ({type(value).__name__})" if "type" in detail["type"] or "from" in detail["type"] else ""
+    return f"{name} must be {rule}, got {shown(value)}{kind_of_value}"
 
 
 def _limits(field: FieldInfo) -> Iterator[tuple[str, Any]]:

@@ -33,6 +33,26 @@ class TrainingState:
     best: dict[str, Tensor] = field(default_factory=dict)
     best_epoch: int = 0
 
+    def add_epoch(self, row: dict[str, float], weights: dict[str, Tensor], keep: str) -> None:
+        """Adds the row of an epoch, and keeps its weights if it is the best one so far.
+
+        Args:
+            row: With the columns of metrics/history.csv.
+            weights: The state of the network after the epoch.
+            keep: `best` keeps the epoch of the highest validation accuracy, of equals the one of the lowest loss;
+                `last`, or a row without validation, keeps the last epoch.
+        """
+        self.history.append(row)
+        best = self.history[self.best_epoch - 1]
+        if self.best_epoch and keep == "best" and "valid_accuracy" in row and _merit(row) <= _merit(best):
+            return
+        self.best_epoch = int(row["epoch"])
+        self.best = {name: value.detach().cpu().clone() for name, value in weights.items()}
+
+
+def _merit(row: dict[str, float]) -> tuple[float, float]:
+    return row["valid_accuracy"], -row["valid_loss"]
+
 
 def save(
     path: Path, key: str, network: nn.Module, optimizer: Optimizer, scheduler: LRScheduler, state: TrainingState

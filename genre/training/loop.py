@@ -1,6 +1,5 @@
 """The training loop: epochs of training clips, the best epoch by validation, and a checkpoint after each."""
 
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,7 +53,7 @@ class Trainer:
                     loss = loss + params.l2_penalty * sum(w.square().sum() for w in conv_weights(self.network))
                 value = float(loss.detach())
                 if not value < float("inf"):
-                    raise diverged(f"the loss became {value}", number, batch, self.learning_rate)
+                    raise _diverged(f"the loss became {value}", number, batch, self.learning_rate)
                 self.optimizer.zero_grad()
                 loss.backward()
                 self.optimizer.step()
@@ -111,8 +110,7 @@ def fit(
         on_epoch(row)
     for epoch in range(len(state.history) + 1, params.epochs + 1):
         row = _one_epoch(trainer, valid, epoch)
-        state.history.append(row)
-        _keep_best(state, network, params.keep)
+        state.add_epoch(row, network.state_dict(), params.keep)
         if checkpoint_path:
             checkpoint.save(checkpoint_path, key, network, optimizer, scheduler, state)
         on_epoch(row)
@@ -131,7 +129,7 @@ def _one_epoch(trainer: Trainer, valid: tuple[Tensor, Tensor] | None, epoch: int
     except (MemoryError, RuntimeError) as error:
         raise explained(error, f"train.batch_size (now {params.batch_size})") from error
     if not all(value.isfinite().all() for value in network.state_dict().values()):
-        raise diverged("a weight is no longer a number", epoch, len(trainer.clips) // params.batch_size, rate)
+        raise _diverged("a weight is no longer a number", epoch, len(trainer.clips) // params.batch_size, rate)
     return row
 
 
@@ -151,19 +149,7 @@ def _scheduler(optimizer: Optimizer, params: Train, steps: int) -> LRScheduler:
     return torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=max(2, steps), cycle_momentum=False)
 
 
-def _keep_best(state: TrainingState, network: nn.Module, keep: str) -> None:
-    row = state.history[-1]
-
-    def merit(row: dict[str, float]) -> tuple[float, float]:
-        return row["valid_accuracy"], -row["valid_loss"]
-
-    first = state.best_epoch == 0 or keep == "last" or "valid_accuracy" not in row
-    if first or merit(row) > merit(state.history[state.best_epoch - 1]):
-        state.best_epoch = int(row["epoch"])
-        state.best = copy.deepcopy({name: value.cpu() for name, value in network.state_dict().items()})
-
-
-def diverged(what: str, epoch: int, batch: int, rate: float) -> ValueError:
+def _diverged(what: str, epoch: int, batch: int, rate: float) -> ValueError:
     """Returns the error that ends a training whose numbers are no longer finite."""
     kept = f"; the checkpoint of epoch {epoch - 1} is kept" if epoch > 1 else ""
     return ValueError(

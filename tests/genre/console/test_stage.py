@@ -8,15 +8,15 @@ import pytest
 
 from genre.console import messages
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 STAGE = """
 import pathlib, sys, time
-from genre import command
+from genre.console.stage import run
 
 def main(settings, out: pathlib.Path) -> None:
     {body}
 
-command.run(main)
+run(main)
 """
 
 
@@ -45,7 +45,7 @@ def until(condition) -> None:
 
 
 WAITING = """
-    from genre import files
+    from genre.pipeline import files
     with files.replacing(out) as temporary:
         temporary.touch()
         time.sleep(60)

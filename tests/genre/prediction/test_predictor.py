@@ -11,7 +11,7 @@ from genre import cli
 from genre.network import model_file, unet
 from genre.prediction import predictor
 from tests.conftest import RATE, tone
-from tests.genre.test_model import CONTENT, TINY
+from tests.genre.network.test_unet import CONTENT, TINY
 
 
 @pytest.fixture
@@ -37,26 +37,26 @@ def genre(monkeypatch, *words):
 
 
 def test_probabilities_are_the_mean_over_the_clips(model_pt, song):
-    heard = predictor.Predictor(model_pt).hear(song)
-    assert heard.clips.shape == (5, 3)
-    assert heard.probabilities.sum() == pytest.approx(1)
-    assert heard.probabilities == pytest.approx(heard.clips.mean(axis=0))
-    assert heard.genre in CONTENT["genres"]
-    assert heard.starts[0] == 0
+    predicted = predictor.Predictor(model_pt).predict(song)
+    assert predicted.clips.shape == (5, 3)
+    assert predicted.probabilities.sum() == pytest.approx(1)
+    assert predicted.probabilities == pytest.approx(predicted.clips.mean(axis=0))
+    assert predicted.genre in CONTENT["genres"]
+    assert predicted.starts[0] == 0
 
 
 def test_the_command_prints_a_line_and_json(monkeypatch, capsys, model_pt, song):
     assert genre(monkeypatch, "predict", song, "--model", model_pt) == 0
     assert capsys.readouterr().out.startswith(f"{song}: ")
     assert genre(monkeypatch, "predict", song, "--json", "--model", model_pt) == 0
-    heard = json.loads(capsys.readouterr().out)
-    assert heard["file"] == str(song)
-    assert set(heard["probabilities"]) == {"a", "b", "c"}
-    assert len(heard["clips"]) == 5
+    predicted = json.loads(capsys.readouterr().out)
+    assert predicted["file"] == str(song)
+    assert set(predicted["probabilities"]) == {"a", "b", "c"}
+    assert len(predicted["clips"]) == 5
 
 
-def test_what_is_heard_over_time_is_drawn_for_one_file(monkeypatch, capsys, tmp_path, model_pt, song):
-    png = tmp_path / "heard.png"
+def test_what_is_predicted_over_time_is_drawn_for_one_file(monkeypatch, capsys, tmp_path, model_pt, song):
+    png = tmp_path / "predicted.png"
     assert genre(monkeypatch, "predict", song, "--figure", png, "--model", model_pt) == 0
     assert png.read_bytes().startswith(b"\x89PNG")
     assert genre(monkeypatch, "predict", song, song, "--figure", png, "--model", model_pt) == 2

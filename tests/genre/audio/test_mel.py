@@ -212,7 +212,7 @@ def test_bands_without_a_bin_have_a_place_between_their_neighbours():
 def test_an_hour_takes_bounded_memory(tmp_path):
     code = f"""
 import numpy as np, resource, soundfile, tracemalloc
-from genre import audio, repetitions
+from genre.audio import decoding, fingerprints, mel, reading
 with soundfile.SoundFile({str(tmp_path / "a.flac")!r}, "w", 44100, 2) as file:
     for second in range(3600):
         file.write(np.random.default_rng(second).uniform(-0.5, 0.5, (44100, 2)).astype(np.float32))

@@ -3,7 +3,6 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,14 +10,15 @@ import torch
 
 from genre.network import hardware, inference
 from genre.network.unet import GenreNet
-from genre.spectrograms import store
+from genre.spectrograms import store as stores
 from genre.training import checkpoint, loop
 from genre.training.batches import TrainingClips, epoch_seed
-from tests.genre.test_augment import OFF
+from genre.training.params import Train
+from tests.genre.training.test_augment import OFF
 
 CPU = hardware.Hardware("cpu", "float32", 1)
 CHOICES = {
-    "hardware": CPU, "epochs": 3, "batch_size": 4, "optimizer": "adamw", "learning_rate": 3e-3, "schedule": "one-cycle",
+    "crops": "random", "crop_frames": None, "device": "cpu", "precision": "float32", "epochs": 3, "batch_size": 4, "optimizer": "adamw", "learning_rate": 3e-3, "schedule": "one-cycle",
     "weight_decay": 0.01, "l2_penalty": 0.0, "label_smoothing": 0.1, "keep": "best", "seed": 1,
 }  # fmt: skip
 
@@ -33,8 +33,8 @@ def store(tmp_path):
         mel[:, :16] += np.float16(0.6 * (number % 2))
         items.append((f"g{number % 2}/{number}", mel))
     paths = tmp_path / "v.npy", tmp_path / "i.csv"
-    store.write(items, 32, *paths)
-    return store.read(*paths)
+    stores.write(items, 32, *paths)
+    return stores.read(*paths)
 
 
 def clips(store, **changes):
@@ -61,10 +61,12 @@ def network():
     return GenreNet(genres=2, n_mels=32, clip_frames=32, base_channels=2)
 
 
-def fit(store, **changes):
+def fit(store, *, hardware=CPU, checkpoint_path=None, key="", on_epoch=lambda _: None, **changes):
     net = network()
     valid = torch.from_numpy(np.stack([store.cut(t, 10, 32) for t in store.index])), torch.tensor([0, 1, 0, 1])
-    progress = loop.fit(net, clips(store), valid, **{**CHOICES, **changes})
+    params = Train(**{**CHOICES, **changes})
+    options = {"hardware": hardware, "checkpoint_path": checkpoint_path, "key": key, "on_epoch": on_epoch}
+    progress = loop.fit(net, clips(store), valid, params, **options)
     return net, progress
 
 
@@ -112,15 +114,15 @@ def test_a_training_killed_after_any_epoch_ends_with_the_same_bits(store, tmp_pa
     choices = {"schedule": schedule, "optimizer": optimizer, "epochs": 4}
     _, unbroken = fit(store, **choices)
     for killed_after in (1, 2, 3):
-        checkpoint = tmp_path / f"{killed_after}.pt"
+        path = tmp_path / f"{killed_after}.pt"
 
         def kill(row, killed_after=killed_after):
             if row["epoch"] == killed_after:
                 raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
-            fit(store, **choices, checkpoint=checkpoint, identity="x", on_epoch=kill)
-        _, resumed = fit(store, **choices, checkpoint=checkpoint, identity="x")
+            fit(store, **choices, checkpoint_path=path, key="x", on_epoch=kill)
+        _, resumed = fit(store, **choices, checkpoint_path=path, key="x")
         assert resumed.history == unbroken.history
         assert resumed.best_epoch == unbroken.best_epoch
         assert all(torch.equal(resumed.best[name], unbroken.best[name]) for name in unbroken.best)
@@ -128,11 +130,11 @@ def test_a_training_killed_after_any_epoch_ends_with_the_same_bits(store, tmp_pa
 
 @pytest.mark.parametrize("damage", ["truncated", "other", "noise"])
 def test_a_checkpoint_that_does_not_fit_is_ignored_with_a_line(store, tmp_path, capsys, damage):
-    checkpoint = tmp_path / "c.pt"
-    _, wanted = fit(store, checkpoint=checkpoint, identity="theirs" if damage == "other" else "ours")
+    path = tmp_path / "c.pt"
+    _, wanted = fit(store, checkpoint_path=path, key="theirs" if damage == "other" else "ours")
     if damage != "other":
-        checkpoint.write_bytes(checkpoint.read_bytes()[:1000] if damage == "truncated" else b"noise")
-    _, progress = fit(store, checkpoint=checkpoint, identity="ours")
+        path.write_bytes(path.read_bytes()[:1000] if damage == "truncated" else b"noise")
+    _, progress = fit(store, checkpoint_path=path, key="ours")
     assert "checkpoint c.pt is not used: " in capsys.readouterr().out
     assert progress.history == wanted.history
 
@@ -165,17 +167,16 @@ def row(epoch, accuracy, loss):
 
 @pytest.mark.parametrize(("keep", "best"), [("best", 3), ("last", 4)])
 def test_the_best_epoch_is_the_most_accurate_then_the_one_of_lowest_loss(keep, best):
-    progress, state = checkpoint.TrainingState(), SimpleNamespace(state_dict=dict)
+    progress = checkpoint.TrainingState()
     for values in ((1, 0.5, 1.0), (2, 0.7, 1.0), (3, 0.7, 0.9), (4, 0.6, 0.1)):
-        progress.history.append(row(*values))
-        loop._keep_best(progress, state, keep)
+        progress.add_epoch(row(*values), {}, keep)
     assert progress.best_epoch == best
 
 
 def test_without_validation_the_last_epoch_is_kept(store):
-    progress = loop.fit(network(), clips(store), None, **CHOICES)
+    progress = loop.fit(network(), clips(store), None, Train(**CHOICES), hardware=CPU)
     assert progress.best_epoch == 3
-    assert loop.history_columns(progress.history) == ["epoch", "train_loss", "train_accuracy", "learning_rate"]
+    assert progress.history[0].keys() == {"epoch", "train_loss", "train_accuracy", "learning_rate"}
 
 
 def test_the_l2_penalty_is_part_of_the_loss(store):
@@ -202,22 +203,22 @@ def test_a_device_that_is_not_there_is_refused(monkeypatch):
 
 
 def test_a_diverged_training_keeps_the_checkpoint_with_the_best_model(store, tmp_path, monkeypatch):
-    checkpoint, choices = tmp_path / "c.pt", {"epochs": 4, "identity": "x"}
-    _, wanted = fit(store, **choices, checkpoint=tmp_path / "whole.pt")
-    step = loop._train_epoch
+    path, choices = tmp_path / "c.pt", {"epochs": 4, "key": "x"}
+    _, wanted = fit(store, **choices, checkpoint_path=tmp_path / "whole.pt")
+    step = loop.Trainer.epoch
 
-    def diverge(network, clips, hardware, epoch, *rest):
-        result = step(network, clips, hardware, epoch, *rest)
+    def diverge(trainer, epoch):
+        result = step(trainer, epoch)
         if epoch == 3:
-            next(network.parameters()).data.fill_(float("nan"))
+            next(trainer.network.parameters()).data.fill_(float("nan"))
         return result
 
-    monkeypatch.setattr(loop, "_train_epoch", diverge)
+    monkeypatch.setattr(loop.Trainer, "epoch", diverge)
     with pytest.raises(
         ValueError, match=r"a weight is no longer a number in epoch 3, .*; the checkpoint of epoch 2 is kept$"
     ):
-        fit(store, **choices, checkpoint=checkpoint)
-    kept = torch.load(checkpoint, weights_only=True)["progress"]
+        fit(store, **choices, checkpoint_path=path)
+    kept = torch.load(path, weights_only=True)["state"]
     assert kept["history"] == wanted.history[:2]
     assert all(value.isfinite().all() for value in kept["best"].values())
 
@@ -232,7 +233,7 @@ def test_memory_that_runs_out_in_validation_names_the_parameter(store, monkeypat
 
 
 def test_checkpoints_that_nobody_goes_on_with_do_not_pile_up(tmp_path, monkeypatch):
-    monkeypatch.setattr(loop, "KEPT_CHECKPOINTS", 2)
+    monkeypatch.setattr(checkpoint, "KEPT_CHECKPOINTS", 2)
     for age, name in enumerate(("new.pt", "old.pt", "older.pt", ".killed.1.unfinished.pt")):
         (tmp_path / name).touch()
         os.utime(tmp_path / name, (10**9 - age, 10**9 - age))
@@ -241,12 +242,12 @@ def test_checkpoints_that_nobody_goes_on_with_do_not_pile_up(tmp_path, monkeypat
 
 
 def test_a_checkpoint_that_half_fits_leaves_the_network_as_it_was(store, tmp_path, capsys):
-    checkpoint = tmp_path / "c.pt"
-    _, wanted = fit(store, checkpoint=checkpoint, identity="x")
-    state = torch.load(checkpoint, weights_only=True)
+    path = tmp_path / "c.pt"
+    _, wanted = fit(store, checkpoint_path=path, key="x")
+    state = torch.load(path, weights_only=True)
     state["optimizer"] = {"state": {}, "param_groups": []}
-    torch.save(state, checkpoint)
-    _, progress = fit(store, checkpoint=checkpoint, identity="x")
+    torch.save(state, path)
+    _, progress = fit(store, checkpoint_path=path, key="x")
     assert "checkpoint c.pt is not used: " in capsys.readouterr().out
     assert progress.history == wanted.history
 
@@ -258,15 +259,15 @@ def test_a_training_killed_with_sigkill_ends_with_the_same_bits(store, tmp_path,
     code = f"""
 import os, pathlib, signal, torch
 torch.set_num_threads(1)
-from genre import files, spectrograms
-from tests.genre import test_training as t
+from genre.spectrograms import store as stores
+from tests.genre.training import test_loop as t
 place = pathlib.Path({str(tmp_path)!r})
-store = spectrograms.read(place / "v.npy", place / "i.csv")
-t.fit(store, checkpoint=place / "c.pt", identity="x", on_epoch=lambda row: row["epoch"] == {epoch} and os.kill(os.getpid(), signal.SIGKILL))
+store = store.read(place / "v.npy", place / "i.csv")
+t.fit(store, checkpoint_path=place / "c.pt", key="x", on_epoch=lambda row: row["epoch"] == {epoch} and os.kill(os.getpid(), signal.SIGKILL))
 """
-    done = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], check=False)
+    done = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[3], check=False)
     assert done.returncode == -signal.SIGKILL
-    _, resumed = fit(store, checkpoint=tmp_path / "c.pt", identity="x")
+    _, resumed = fit(store, checkpoint_path=tmp_path / "c.pt", key="x")
     _, unbroken = fit(store)
     assert resumed.history == unbroken.history
     assert all(torch.equal(resumed.best[name], unbroken.best[name]) for name in unbroken.best)

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from genre.audio import mel
-from genre.corpus.folder import root, scan
+from genre.audio import reading
+from genre.corpus.folder import genre_root, scan
 from tests.conftest import RATE, tone
 
 
@@ -50,13 +50,13 @@ def test_the_root_is_found_whatever_is_around_it(corpus, tmp_path, inside):
     if inside.startswith("Data"):
         (outer / "Data" / "images_original" / "high").mkdir(parents=True)
         (outer / "Data" / "features.csv").touch()
-    assert root(outer) == target
+    assert genre_root(outer) == target
 
 
 def test_a_folder_without_genres_is_refused(tmp_path):
     (tmp_path / "a.wav").touch()
     with pytest.raises(ValueError, match="must hold a folder per genre"):
-        root(tmp_path)
+        genre_root(tmp_path)
 
 
 def test_hidden_files_and_unusable_names_are_listed(tmp_path):
@@ -111,7 +111,7 @@ def test_a_file_that_cannot_be_read_now_is_not_left_out_in_silence(corpus, monke
     def fail(path):
         raise error
 
-    monkeypatch.setattr(mel, "inspect", fail)
+    monkeypatch.setattr(reading, "inspect", fail)
     if stops:
         with pytest.raises(OSError, match="Input/output error"):
             reasons(corpus)

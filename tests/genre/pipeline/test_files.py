@@ -91,7 +91,7 @@ def test_a_process_killed_while_writing_leaves_the_old_file_and_the_next_one_cle
     path.write_text("old")
     code = f"""
 import os, pathlib, signal
-from genre import files
+from genre.pipeline import files
 with files.replacing(pathlib.Path({str(path)!r})) as temporary:
     temporary.write_text("half")
     os.kill(os.getpid(), signal.SIGKILL)

@@ -210,7 +210,7 @@ def test_importing_figures_imports_neither_pyplot_nor_torch_nor_mlflow():
         [sys.executable, "-c", code],
         capture_output=True,
         check=True,
-        cwd=Path(__file__).parents[2],
+        cwd=Path(__file__).parents[3],
         env=os.environ,
         text=True,
     )
