@@ -168,8 +168,8 @@ def hear_samples(data: bytes, folder: Path) -> None:
     finding = folder._finding(path, folder, 0.1)
     if finding.reason is None:
         waveform = decoding.decode(path, RATE)
-        mel = mel.log_mel(waveform, sample_rate=RATE, n_fft=512, hop_length=256, n_mels=32)
-        assert ((mel >= 0) & (mel <= 1)).all(), "a value outside of 0..1"
+        values = mel.log_mel(waveform, sample_rate=RATE, n_fft=512, hop_length=256, n_mels=32)
+        assert ((values >= 0) & (values <= 1)).all(), "a value outside of 0..1"
     else:
         assert finding.reason.strip(), "no reason"
 
@@ -222,7 +222,7 @@ def predict_seeds(folder: Path) -> list[bytes]:
         cutting={"clips_per_track": 2, "clip_frames": 32, "clip_spacing": "even"},
         spectrogram={"sample_rate": RATE, "n_fft": 256, "hop_length": 64, "n_mels": 32},
     )  # fmt: skip
-    LISTENERS.append(predictor.Predictor(folder / "model.pt"))
+    PREDICTORS.append(predictor.Predictor(folder / "model.pt"))
     return audio_seeds(folder)
 
 
@@ -230,11 +230,11 @@ def predict(data: bytes, folder: Path) -> None:
     """As `genre predict` does."""
     path = folder / "a.wav"
     path.write_bytes(data)
-    heard = LISTENERS[-1].hear(path)
-    assert np.isfinite(heard.clips).all(), "a probability that is no number"
+    predicted = PREDICTORS[-1].predict(path)
+    assert np.isfinite(predicted.clips).all(), "a probability that is no number"
 
 
-LISTENERS: list[predictor.Predictor] = []
+PREDICTORS: list[predictor.Predictor] = []
 TARGETS: dict[str, Target] = {"audio": hear_samples, "archive": unpack, "params": load_params, "predict": predict}
 SEEDS: dict[str, Callable[[Path], list[bytes]]] = {
     "audio": audio_seeds,

@@ -1,4 +1,4 @@
-"""Whether two runs differ by more than luck: paired by track, from their tables of predictions."""
+"""Whether two runs differ by more than chance: paired by track, from their tables of predictions."""
 
 import io
 import json
@@ -22,55 +22,56 @@ DRAWS = 10_000
 
 @dataclass(frozen=True)
 class Comparison:
-    """What two runs, A and B, say of the same tracks of one subset.
+    """What two runs, A and B, predict for the same tracks of one subset.
 
     Attributes:
         names: The two runs, as the user named them.
         tracks: A row a track: `track, actual, predicted_a, predicted_b`.
-        right: How many tracks A and B have right.
-        only: How many tracks A alone, and B alone, has right.
-        p: Of the exact McNemar test: how often luck alone gives a difference at least as large.
+        correct: How many tracks A and B classify correctly.
+        discordant: How many tracks only A, and only B, classifies correctly.
+        p: p-value of the exact McNemar test: how often chance gives a difference at least as large.
         interval: 95 % interval of the accuracy of B less that of A.
     """
 
     names: tuple[str, str]
     subset: str
     tracks: pd.DataFrame
-    right: tuple[int, int]
-    only: tuple[int, int]
+    correct: tuple[int, int]
+    discordant: tuple[int, int]
     p: float
     interval: tuple[float, float]
 
     @property
     def difference(self) -> float:
         """The accuracy of B less that of A, -1..1."""
-        return (self.right[1] - self.right[0]) / len(self.tracks)
+        return (self.correct[1] - self.correct[0]) / len(self.tracks)
 
     @property
     def differing(self) -> pd.DataFrame:
-        """The tracks of which A and B say different genres, and who is `right`: A, B or neither."""
+        """The tracks for which A and B predict different genres, and which of them is `correct`: A, B or neither."""
         rows = self.tracks[self.tracks["predicted_a"] != self.tracks["predicted_b"]]
         who = np.select([rows["predicted_a"] == rows["actual"], rows["predicted_b"] == rows["actual"]], ["A", "B"], "")
-        return rows.assign(right=np.where(who == "", "neither", who)).reset_index(drop=True)
+        return rows.assign(correct=np.where(who == "", "neither", who)).reset_index(drop=True)
 
 
 def mcnemar(only_a: int, only_b: int) -> float:
-    """Gives the exact two-sided p of McNemar's test (McNemar 1947, Psychometrika 12:153).
+    """Returns the exact two-sided p-value of McNemar's test (McNemar 1947, Psychometrika 12:153).
 
-    Of the `only_a + only_b` tracks that one alone has right, luck gives each to A or B as a coin does, so the test is a
-    binomial test of 1/2. Without such a track p is 1. Recommended for two classifiers on one test set by Dietterich
-    (1998), "Approximate statistical tests for comparing supervised classification learning algorithms", Neural
-    Computation 10:1895.
+    Chance gives each of the `only_a + only_b` tracks that one run alone classifies correctly to A or to B as a coin
+    does, so the test is a binomial test of 1/2. Without such a track p is 1. Recommended for two classifiers on one
+    test set by Dietterich (1998), "Approximate statistical tests for comparing supervised classification learning
+    algorithms", Neural Computation 10:1895.
     """
     decided = only_a + only_b
     return float(binomtest(only_a, decided, 0.5).pvalue) if decided else 1.0
 
 
 def bootstrap_difference(only_a: int, only_b: int, tracks: int, *, seed: int = 0) -> tuple[float, float]:
-    """Gives the 95 % percentile interval of accuracy B less accuracy A, over 10 000 draws of tracks (Efron 1979).
+    """Returns the 95 % percentile interval of accuracy B less accuracy A, over 10 000 draws of tracks (Efron 1979).
 
-    The draws are paired: a track brings what both say of it. Only three kinds of tracks count, those that A alone has
-    right, B alone, and the others; so a draw of `tracks` tracks with replacement is one of a multinomial distribution.
+    The draws are paired: a track brings both predictions. Only three kinds of tracks count: classified correctly by A
+    alone, by B alone, and the others. So drawing `tracks` tracks with replacement is a draw of a multinomial
+    distribution.
     The interval is a point where no track tells the two apart.
     """
     shares = np.array([only_a, only_b, tracks - only_a - only_b]) / tracks
@@ -93,20 +94,20 @@ def compare(a: pd.DataFrame, b: pd.DataFrame, *, names: tuple[str, str], subset:
     """
     if subset is None:
         subset = tables.held_out(pd.concat([a["subset"], b["subset"]]))
-    first, second = (_verdicts(table, name, subset) for table, name in zip((a, b), names, strict=True))
+    first, second = (_predicted(table, name, subset) for table, name in zip((a, b), names, strict=True))
     _check_same(first, second, names, subset)
     tracks = pd.DataFrame({"track": first.index, "actual": first["actual"].to_numpy()})
     tracks["predicted_a"], tracks["predicted_b"] = first["predicted"].to_numpy(), second["predicted"].to_numpy()
     right_a, right_b = (tracks[column] == tracks["actual"] for column in ("predicted_a", "predicted_b"))
-    only = int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum())
+    discordant = int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum())
     return Comparison(
-        names, subset, tracks, (int(right_a.sum()), int(right_b.sum())), only,
-        mcnemar(*only), bootstrap_difference(*only, len(tracks)),
+        names, subset, tracks, (int(right_a.sum()), int(right_b.sum())), discordant,
+        mcnemar(*discordant), bootstrap_difference(*discordant, len(tracks)),
     )  # fmt: skip
 
 
-def _verdicts(table: pd.DataFrame, name: str, subset: str) -> pd.DataFrame:
-    """Gives `actual` and `predicted` of the subset's tracks, indexed by track, sorted."""
+def _predicted(table: pd.DataFrame, name: str, subset: str) -> pd.DataFrame:
+    """Returns `actual` and `predicted` of the subset's tracks, indexed by track, sorted."""
     chosen = table[table["subset"] == subset]
     if chosen.empty:
         has = ", ".join(part for part in tables.SUBSETS if (table["subset"] == part).any()) or "none"
@@ -170,47 +171,52 @@ def _of_revision(name: str) -> str:
 
 
 def as_json(found: Comparison) -> str:
-    """Gives all figures as one JSON object; shares in 0..1."""
+    """Returns all figures as one JSON object; shares in 0..1."""
     runs: Mapping[str, Any] = {
-        letter: {"name": name, "right": right, "accuracy": right / len(found.tracks), "low": low, "high": high}
-        for letter, name, right, (low, high) in zip("ab", found.names, found.right, _intervals(found), strict=True)
+        letter: {"name": name, "correct": correct, "accuracy": correct / len(found.tracks), "low": low, "high": high}
+        for letter, name, correct, (low, high) in zip("ab", found.names, found.correct, _intervals(found), strict=True)
     }
     values = {
         "subset": found.subset, "tracks": len(found.tracks), **runs,
-        "only_a": found.only[0], "only_b": found.only[1], "difference": found.difference,
+        "only_a": found.discordant[0], "only_b": found.discordant[1], "difference": found.difference,
         "difference_low": found.interval[0], "difference_high": found.interval[1], "mcnemar_p": found.p,
-        "luck": found.p >= metrics.ALPHA, "differing": found.differing.to_dict("records"), "sentence": sentence(found),
+        "chance": found.p >= metrics.ALPHA, "differing": found.differing.to_dict("records"),
+        "sentence": sentence(found),
     }  # fmt: skip
     return json.dumps(values, indent=2, ensure_ascii=False)
 
 
 def as_text(found: Comparison) -> str:
-    """Gives both accuracies, the tracks on which the two differ, and the sentence, as lines."""
+    """Returns both accuracies, the tracks on which the two differ, and the sentence, as lines."""
     lines = [f"{len(found.tracks)} tracks of the subset {found.subset}"]
-    for letter, name, right, (low, high) in zip("AB", found.names, found.right, _intervals(found), strict=True):
-        share = right / len(found.tracks)
-        lines.append(f"{letter} = {name}: {right} right, {share:.1%} (95 % interval {low:.1%} to {high:.1%})")
-    rows = found.differing.rename(columns={"predicted_a": "A says", "predicted_b": "B says"})
+    for letter, name, correct, (low, high) in zip("AB", found.names, found.correct, _intervals(found), strict=True):
+        share = correct / len(found.tracks)
+        lines.append(f"{letter} = {name}: {correct} correct, {share:.1%} (95 % interval {low:.1%} to {high:.1%})")
+    rows = found.differing.rename(columns={"predicted_a": "A predicts", "predicted_b": "B predicts"})
     if len(rows):
         lines += [f"They differ on {len(rows)} tracks:", rows.to_string(index=False)]
     return "\n".join([*lines, sentence(found)])
 
 
 def sentence(found: Comparison) -> str:
-    """Says in one sentence which run is better, by how much, and whether luck alone gives as much."""
+    """Says in one sentence which run is better, by how much, and whether chance alone gives as much."""
     points, (low, high) = 100 * found.difference, (100 * end for end in found.interval)
-    if not any(found.only):
-        return f"A and B have the same {found.right[0]} of {len(found.tracks)} tracks right: nothing tells them apart."
-    verdict = (
+    if not any(found.discordant):
+        return (
+            f"A and B have the same {found.correct[0]} of {len(found.tracks)} tracks correct: nothing tells them apart."
+        )
+    outcome = (
         f"B is {'better' if points > 0 else 'worse'} by {abs(points):.1f} points" if points else "A and B are equal"
     )
-    luck = (
-        "a difference this size is what luck alone gives." if found.p >= metrics.ALPHA
-        else "luck alone seldom gives a difference this size."
+    chance = (
+        "chance alone gives a difference this size." if found.p >= metrics.ALPHA
+        else "chance alone seldom gives a difference this size."
     )  # fmt: skip
     narrow = ", too narrow for so few differing tracks" if found.p >= metrics.ALPHA and (low > 0 or high < 0) else ""
-    return f"{verdict} (B - A: 95 % interval {low:.1f} to {high:.1f}{narrow}), exact McNemar p = {found.p:.2g}: {luck}"
+    return (
+        f"{outcome} (B - A: 95 % interval {low:.1f} to {high:.1f}{narrow}), exact McNemar p = {found.p:.2g}: {chance}"
+    )
 
 
 def _intervals(found: Comparison) -> list[tuple[float, float]]:
-    return [metrics.wilson(right, len(found.tracks)) for right in found.right]
+    return [metrics.wilson(correct, len(found.tracks)) for correct in found.correct]

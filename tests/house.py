@@ -22,9 +22,8 @@ class House:
 
     def __init__(self, root: Path, corpus: Path) -> None:
         self.root = root
-        for name in ("genre", "stages", "studies", "data/gtzan"):
-            ignored = shutil.ignore_patterns("__pycache__", "runs", "spectrograms", "results.*", "dvc.lock")
-            shutil.copytree(ROOT / name, root / name, ignore=ignored)
+        for name in ("genre", "stages", "recipes", "data/gtzan", "data/lists"):
+            shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
         for name in ("dvc.yaml", ".gitignore", ".dvcignore"):
             shutil.copy(ROOT / name, root / name)
         yaml = YAML()

@@ -68,7 +68,7 @@ def cache_folder() -> Path:
     """Where fetched files are kept: the environment variable GENRE_CACHE, else the user's cache folder."""
     chosen = os.environ.get("GENRE_CACHE")
     if chosen:
-        return Path(os.path.expanduser(chosen))
+        return Path(os.path.expanduser(chosen))  # noqa: PTH111
     return Path(platformdirs.user_cache_dir("genre", appauthor=False))
 
 

@@ -11,7 +11,7 @@ class Model(Section):
     """The network's architecture; see `genre.network.unet`."""
 
     section: ClassVar[str] = "model"
-    network: Literal["normalised", "reference"]
+    network: Literal["unet", "reference"]
     base_channels: Annotated[int, Field(ge=1, le=256)]
     activation: Literal["relu", "prelu"]
     dropout: Annotated[float, Field(ge=0, le=0.95)]

@@ -4,7 +4,7 @@ J. Big Data 10:108, doi 10.1186/s40537-023-00789-2, in the sizes of Pocelli and 
 same shape:
 
 - `reference`: theirs, layer by layer, with 3 445 690 trainable parameters for ten genres and clips of 256 x 256.
-- `normalised`: batch norm after each convolution, and the mean over the last feature maps instead of flattening them,
+- `unet`: batch norm after each convolution, and the mean over the last feature maps instead of flattening them,
   so that clips of any length fit the same weights. Dropout is before the classifier alone: between convolutions it
   would give the batch norms behind it another variance in training than in evaluation (Li et al. 2019, CVPR,
   "Understanding the disharmony between dropout and batch normalization").
@@ -31,7 +31,7 @@ class GenreNet(nn.Module):
         genres: int,
         n_mels: int,
         clip_frames: int,
-        network: str = "normalised",
+        network: str = "unet",
         base_channels: int = 16,
         activation: str = "relu",
         dropout: float = 0.3,

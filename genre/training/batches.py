@@ -72,7 +72,7 @@ class TrainingClips:
 
 
 def epoch_seed(seed: int, epoch: int) -> int:
-    """Returns the seed of one epoch, unrelated to those of its neighbours, so that training can go on from any epoch."""
+    """Returns the seed of one epoch, unrelated to those of others, so that training can go on from any epoch."""
     return int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 

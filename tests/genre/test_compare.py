@@ -9,17 +9,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from genre import cli, compare
+from genre import cli
+from genre import compare as comparing
 from genre.compare import bootstrap_difference, compare, mcnemar, sentence
 from genre.evaluation import metrics
 
 NAMES = ("old", "new")
 
 
-def table(verdicts, subset="test", actual=None):
+def table(predictions, subset="test", actual=None):
     """Makes a prediction table, two clips a track, from a word a track: its letter is what is predicted of it."""
     rows = []
-    for number, letter in enumerate(verdicts):
+    for number, letter in enumerate(predictions):
         for clip in range(2):
             chances = {genre: 0.6 if genre == letter else 0.2 for genre in "abc"}
             genre = (actual or {}).get(number, "ab"[number % 2])
@@ -30,37 +31,43 @@ def table(verdicts, subset="test", actual=None):
 
 def test_the_same_predictions_are_told_apart_by_nothing():
     found = compare(table("abab"), table("abab"), names=NAMES)
-    assert (found.right, found.only, found.p, found.difference, found.interval) == ((4, 4), (0, 0), 1.0, 0.0, (0, 0))
+    assert (found.correct, found.discordant, found.p, found.difference, found.interval) == (
+        (4, 4),
+        (0, 0),
+        1.0,
+        0.0,
+        (0, 0),
+    )
     assert found.differing.empty
-    assert sentence(found) == "A and B have the same 4 of 4 tracks right: nothing tells them apart."
+    assert sentence(found) == "A and B have the same 4 of 4 tracks correct: nothing tells them apart."
 
 
-def test_the_tracks_on_which_they_differ_are_named_with_who_is_right():
+def test_the_tracks_on_which_they_differ_are_named_with_which_is_correct():
     found = compare(table("abbcca"), table("abacbb"), names=NAMES)
     assert found.differing.to_numpy().tolist() == [
         ["t2", "a", "b", "a", "B"],
         ["t4", "a", "c", "b", "neither"],
         ["t5", "b", "a", "b", "B"],
     ]
-    assert found.right == (2, 4)
+    assert found.correct == (2, 4)
     assert found.only == (0, 2)
 
 
-def test_a_large_difference_is_more_than_luck_and_a_small_one_is_not():
+def test_a_large_difference_is_more_than_chance_and_a_small_one_is_not():
     bad, good = "c" * 12 + "ab" * 4, "ab" * 10
     assert "B is better by 60.0 points" in sentence(compare(table(bad), table(good), names=NAMES))
     assert sentence(compare(table(good), table(bad), names=NAMES)).endswith(
-        "exact McNemar p = 0.00049: luck alone seldom gives a difference this size."
+        "exact McNemar p = 0.00049: chance alone seldom gives a difference this size."
     )
     small = sentence(compare(table("cb" + "ab" * 9), table(good), names=NAMES))
     assert small == (
         "B is better by 5.0 points (B - A: 95 % interval 0.0 to 15.0), exact McNemar p = 1: "
-        "a difference this size is what luck alone gives."
+        "chance alone gives a difference this size."
     )
     assert sentence(compare(table("cb" * 1 + "ab"), table("ab" + "cb"), names=NAMES)).startswith("A and B are equal (")
     few = sentence(compare(table("c" * 5 + "b" + "ab" * 7), table("ab" * 10), names=NAMES))
     assert "to 45.0, too narrow for so few differing tracks), exact McNemar p = 0.062: " in few
-    assert few.endswith("what luck alone gives.")
+    assert few.endswith("chance alone gives a difference this size.")
 
 
 @given(st.integers(0, 40), st.integers(0, 40))
@@ -113,7 +120,7 @@ def test_without_a_test_subset_valid_is_compared_and_a_subset_can_be_asked_for()
 
 def test_a_table_by_track_and_one_by_clip_are_about_the_same_tracks():
     by_track = table("abab").drop_duplicates("track").drop(columns="clip")
-    assert compare(by_track, table("abab"), names=NAMES).right == (4, 4)
+    assert compare(by_track, table("abab"), names=NAMES).correct == (4, 4)
 
 
 # --- the command
@@ -132,22 +139,24 @@ def test_two_files_are_compared_in_words_and_as_json(tmp_path, monkeypatch, caps
     assert command(monkeypatch, tmp_path / "a.csv", tmp_path / "b.csv") == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "5 tracks of the subset test"
-    assert lines[2].endswith("b.csv: 4 right, 80.0% (95 % interval 37.6% to 96.4%)")
+    assert lines[2].endswith("b.csv: 4 correct, 80.0% (95 % interval 37.6% to 96.4%)")
     assert lines[3] == "They differ on 1 tracks:"
     assert lines[5].split() == ["t4", "a", "a", "c", "A"]
     assert lines[-1].startswith("B is worse by 20.0 points")
     assert command(monkeypatch, "--json", tmp_path / "a.csv", tmp_path / "b.csv") == 0
     values = json.loads(capsys.readouterr().out)
     assert values["a"]["accuracy"] == 1
-    assert (values["difference"], values["mcnemar_p"], values["luck"]) == (pytest.approx(-0.2), 1.0, True)
-    assert values["differing"] == [{"track": "t4", "actual": "a", "predicted_a": "a", "predicted_b": "c", "right": "A"}]
+    assert (values["difference"], values["mcnemar_p"], values["chance"]) == (pytest.approx(-0.2), 1.0, True)
+    assert values["differing"] == [
+        {"track": "t4", "actual": "a", "predicted_a": "a", "predicted_b": "c", "correct": "A"}
+    ]
 
 
 def test_genres_may_have_the_names_of_numbers(tmp_path):
     lines = ["track,clip,subset,actual,predicted,1980,1990", "a,0,test,1980,1980,0.9,0.1", "b,0,test,1990,1990,0.2,0.8"]
     (tmp_path / "a.csv").write_text("\n".join(lines) + "\n")
-    found = compare.read(str(tmp_path / "a.csv"))
-    assert compare(found, found, names=NAMES).right == (2, 2)
+    found = comparing.read(str(tmp_path / "a.csv"))
+    assert compare(found, found, names=NAMES).correct == (2, 2)
 
 
 @pytest.mark.parametrize(
@@ -165,7 +174,7 @@ def test_genres_may_have_the_names_of_numbers(tmp_path):
 def test_a_file_that_is_no_table_of_predictions_is_refused(tmp_path, content, message):
     (tmp_path / "a.csv").write_text(content)
     with pytest.raises(ValueError, match=message):
-        compare.read(str(tmp_path / "a.csv"))
+        comparing.read(str(tmp_path / "a.csv"))
 
 
 @pytest.mark.slow
@@ -176,24 +185,24 @@ def test_revisions_and_the_workspace_are_read_and_an_unknown_one_is_named(tmp_pa
     identity = ["-c", "user.name=n", "-c", "user.email=e@example.org"]
     for words in (["init", "-q"], [*identity, "commit", "-q", "--allow-empty", "-m", "empty"]):
         subprocess.run(["git", *words], check=True)
-    for verdicts in ("abab", "abac"):
+    for predictions in ("abab", "abac"):
         (tmp_path / "metrics").mkdir(exist_ok=True)
-        table(verdicts).to_csv("metrics/predictions.csv", index=False)
+        table(predictions).to_csv("metrics/predictions.csv", index=False)
         subprocess.run(["git", "add", "-A"], check=True)
-        subprocess.run(["git", *identity, "commit", "-q", "-m", verdicts], check=True)
+        subprocess.run(["git", *identity, "commit", "-q", "-m", predictions], check=True)
     subprocess.run(["git", "update-ref", f"refs/exps/ab/{'c' * 38}/gentle-owl", "HEAD"], check=True)
     for first, second in (("HEAD~1", "HEAD"), ("HEAD~1", "workspace"), ("HEAD~1", "gentle-owl")):
-        tables = compare.read(first), compare.read(second)
-        assert compare(*tables, names=(first, second)).right == (4, 3)
+        tables = comparing.read(first), comparing.read(second)
+        assert compare(*tables, names=(first, second)).correct == (4, 3)
     with pytest.raises(ValueError, match="'nothing' must be a git revision or a DVC experiment that has metrics"):
-        compare.read("nothing")
+        comparing.read("nothing")
     with pytest.raises(ValueError, match=r"'HEAD~2' must be a git revision .* git show failed"):
-        compare.read("HEAD~2")
+        comparing.read("HEAD~2")
     with pytest.raises(ValueError, match="it names 2 commits"):
-        compare.read("HEAD~2..HEAD")
+        comparing.read("HEAD~2..HEAD")
 
 
-def test_of_runs_that_differ_by_luck_alone_at_most_one_in_twenty_is_called_different():
+def test_of_runs_that_differ_by_chance_alone_at_most_one_in_twenty_is_called_different():
     random = np.random.default_rng(0)
     values = []
     for _ in range(1000):

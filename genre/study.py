@@ -1,0 +1,159 @@
+"""`genre study`: recipes, protocols and seeds as DVC experiments in DVC's queue, and one table of their results."""
+
+import io
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from genre import recipe, study_table
+from genre.tracking import revisions
+
+PROTOCOLS: dict[str, dict[str, Any]] = {
+    "stratified": {"split.protocol": "stratified", "split.group_by": "none"},
+    "by-repetition": {"split.protocol": "stratified", "split.group_by": "repetition"},
+    "by-artist": {"split.protocol": "stratified", "split.group_by": "artist"},
+    "fault-filtered": {"split.protocol": "fault-filtered", "split.group_by": "none"},
+}
+SYSTEMS = (study_table.NETWORK, "linear", "svm_mfcc", "majority")
+POLL_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Run:
+    """One experiment of a study."""
+
+    study: str
+    recipe: str
+    protocol: str
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """The name of the DVC experiment; what stands before `--` groups the runs in MLflow."""
+        return f"{self.study}--{self.recipe}-{self.protocol}-{self.seed}"
+
+    def overrides(self) -> list[str]:
+        """Returns the words of `dvc exp run` that set the parameters of this run."""
+        values = recipe.values(self.recipe) | PROTOCOLS[self.protocol]
+        values |= {"split.seed": self.seed, "train.seed": self.seed}
+        return [word for key, value in values.items() for word in ("-S", f"{key}={hydra(value)}")]
+
+
+def hydra(value: Any) -> str:
+    """Returns a value as `dvc exp run -S` reads it: texts in quotes, none as null."""
+    return f"'{value}'" if isinstance(value, str) else json.dumps(value)
+
+
+def plan(study: str, recipes: Sequence[str], protocols: Sequence[str], seeds: Sequence[int]) -> list[Run]:
+    """Lists the runs of a study.
+
+    Raises:
+        ValueError: A recipe or protocol is unknown, or nothing is asked for.
+    """
+    known = recipe.names()
+    for kind, wanted, there in (("recipe", recipes, known), ("protocol", protocols, PROTOCOLS)):
+        unknown = [name for name in wanted if name not in there]
+        if unknown or not wanted:
+            raise ValueError(f"{unknown[:1] or wanted} is not a {kind}; there are {', '.join(there)}")
+    if not seeds or "--" in study or not study:
+        raise ValueError(f"a study must have a name without `--` and a seed, got {study!r} and {list(seeds)}")
+    return [Run(study, *choice) for choice in product(recipes, protocols, seeds)]
+
+
+def run(runs: Sequence[Run], *, jobs: int) -> None:
+    """Queues the runs that DVC does not know yet as experiments, and waits until all of them are done.
+
+    Runs that are known are not run again, and of the others DVC's run cache serves the stages that were run before.
+
+    Raises:
+        ValueError: DVC refuses a run, or one fails; the message names it and the log to look at.
+    """
+    known, queued = {revision.experiment for revision in revisions.experiments()}, queue_states()
+    wanted = [run for run in runs if run.name not in known]
+    for one in tqdm([run for run in wanted if run.name not in queued], "queueing", unit="run", disable=None):
+        _dvc("exp", "run", "--queue", "--name", one.name, *one.overrides())
+    if wanted:
+        _dvc("queue", "start", "--jobs", str(jobs))
+        _wait({one.name for one in wanted})
+
+
+def queue_states() -> dict[str, str]:
+    """Returns name -> state of the experiments in DVC's queue: Queued, Running, Success or Failed."""
+    lines = [line.split() for line in _dvc("queue", "status").splitlines()]
+    return {words[1]: words[-1] for words in lines if len(words) > 2 and words[0] != "Task"}
+
+
+def _wait(names: set[str]) -> None:
+    with tqdm(total=len(names), desc="running", unit="run", disable=None) as bar:
+        while True:
+            states = {name: state for name, state in queue_states().items() if name in names}
+            failed = sorted(name for name, state in states.items() if state == "Failed")
+            if failed:
+                raise ValueError(f"run {failed[0]} failed; `dvc queue logs {failed[0]}` says why, then run again")
+            known = {revision.experiment for revision in revisions.experiments()}
+            done = len(names & known)
+            bar.update(done - bar.n)
+            if done == len(names):
+                return
+            time.sleep(POLL_SECONDS)
+
+
+def _dvc(*words: str) -> str:
+    done = subprocess.run(["dvc", *words], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise ValueError(f"dvc {words[0]} {words[1]} failed: {(done.stderr or done.stdout).strip()[-300:]}")
+    return done.stdout
+
+
+def table(runs: Sequence[Run]) -> str:
+    """Returns the results of a study in Markdown: a row for each system, and a line for each difference.
+
+    Raises:
+        ValueError: A run is not among DVC's experiments, or its metrics are not at hand.
+    """
+    rows, sentences = [], []
+    for protocol in dict.fromkeys(run.protocol for run in runs):
+        by_recipe: dict[str, pd.DataFrame] = {}
+        for name in dict.fromkeys(run.recipe for run in runs):
+            chosen = [run for run in runs if (run.recipe, run.protocol) == (name, protocol)]
+            by_recipe[name], clips = _results(chosen)
+            for system in SYSTEMS:
+                scored = study_table.summary(by_recipe[name][by_recipe[name]["system"] == system])
+                rows.append({"recipe": name, "protocol": protocol, "system": system, **scored,
+                             "clip_accuracy": float(np.mean(clips[system]))})  # fmt: skip
+        sentences += [f"- {protocol}: {sentence}" for sentence in study_table.comparisons(by_recipe)]
+    return study_table.markdown(rows) + "\n\n" + "\n".join(sentences)
+
+
+def _results(runs: Sequence[Run]) -> tuple[pd.DataFrame, dict[str, list[float]]]:
+    """Reads the outcomes of all systems by track, and their accuracy by clip: system -> a value for each run."""
+    found, clips = [], {system: [] for system in SYSTEMS}  # type: tuple[list[pd.DataFrame], dict[str, list[float]]]
+    for one in runs:
+        (revision,) = revisions.resolve([one.name])
+        scores = {study_table.NETWORK: json.loads(revision.read("metrics/metrics.json"))}
+        scores |= json.loads(revision.read("metrics/baselines.json"))
+        for system in SYSTEMS:
+            path = "metrics/tracks.csv" if system == study_table.NETWORK else f"metrics/baselines/{system}.csv"
+            text = {"track": str, "subset": str, "actual": str, "predicted": str}
+            predictions = pd.read_csv(io.BytesIO(revision.read(path)), dtype=text, keep_default_na=False)
+            found.append(study_table.outcomes(system, one.seed, predictions))
+            subset = "test" if "test" in scores[system] else "valid"
+            clips[system].append(scores[system][subset]["clip_accuracy"])
+    return pd.concat(found, ignore_index=True), clips
+
+
+def main(study: str, recipes: Sequence[str], protocols: Sequence[str], seeds: Sequence[int], jobs: int) -> None:
+    """Runs a study and prints its table."""
+    runs = plan(study, recipes, protocols, seeds)
+    print(f"{len(runs)} runs: {runs[0].name} ...", file=sys.stderr)
+    run(runs, jobs=jobs)
+    print(table(runs))

@@ -1,0 +1,83 @@
+import json
+
+import pytest
+
+from genre import study
+from genre.tracking import revisions
+from tests.architecture import ROOT
+from tests.house import House
+
+
+@pytest.fixture(autouse=True)
+def in_the_repository(monkeypatch):
+    monkeypatch.chdir(ROOT)
+
+
+def test_a_plan_has_every_recipe_protocol_and_seed_once():
+    runs = study.plan("s", ["unet", "reference"], ["stratified", "by-repetition"], [1, 2, 3])
+    assert len({run.name for run in runs}) == 12
+    assert runs[0].name == "s--unet-stratified-1"
+
+
+def test_the_seed_is_of_split_and_training_and_texts_are_quoted_for_dvc():
+    words = study.Run("s", "reference", "by-artist", 7).overrides()
+    assert words[::2] == ["-S"] * (len(words) // 2)
+    assert {"split.seed=7", "train.seed=7", "train.crop_frames=null", "model.network='reference'",
+            "split.group_by='artist'"} <= set(words)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("s", ["unett"], ["stratified"], [1]), r"\['unett'\] is not a recipe; there are .*reference"),
+        (("s", ["unet"], ["random"], [1]), r"\['random'\] is not a protocol; there are stratified"),
+        (("s", ["unet"], ["stratified"], []), "must have a name without `--` and a seed"),
+        (("a--b", ["unet"], ["stratified"], [1]), "must have a name without `--` and a seed, got 'a--b'"),
+    ],
+)
+def test_a_study_that_cannot_be_run_is_refused_before_anything_is_queued(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        study.plan(*arguments)
+
+
+class Stored:
+    """Stands in for an experiment whose metrics are at hand."""
+
+    def __init__(self, right: list[int]) -> None:
+        rows = [f"t{n},test,a,{'a' if hit else 'b'}" for n, hit in enumerate(right)]
+        tracks = "\n".join(["track,subset,actual,predicted", *rows])
+        scores = {"valid": {"clip_accuracy": 0.0}, "test": {"clip_accuracy": sum(right) / len(right)}}
+        baselines = dict.fromkeys(study.SYSTEMS[1:], scores)
+        self.files = {"metrics/metrics.json": json.dumps({**scores, "leaks": 0}), "metrics/tracks.csv": tracks,
+                      "metrics/baselines.json": json.dumps(baselines)}  # fmt: skip
+        self.files |= {f"metrics/baselines/{name}.csv": tracks for name in baselines}
+
+    def read(self, path: str) -> bytes:
+        return self.files[path].encode()
+
+
+def test_the_table_has_every_system_and_says_what_the_recipes_differ_by(monkeypatch):
+    def resolve(names):
+        return [Stored([1] * 20 if "unet" in names[0] else [0, 1] * 10)]
+
+    monkeypatch.setattr(revisions, "resolve", resolve)
+    text = study.table(study.plan("s", ["unet", "reference"], ["stratified"], [1, 2]))
+    assert "| unet | stratified | network | 2 | 20 | 100.0% (83.9% to 100.0%) | 0.0% | 100.0% |" in text
+    assert "| reference | stratified | linear | 2 | 20 | 50.0% (" in text
+    assert "- stratified: unet, network, less reference, network: +50.0 points by track" in text
+    assert text.count("| stratified |") == 8
+
+
+@pytest.mark.slow
+def test_a_study_runs_in_dvc_s_queue_once_and_is_a_family_of_runs_in_mlflow(tmp_path, corpus):
+    house = House(tmp_path / "house", corpus)
+    tiny = "train: {epochs: 2, crop_frames: null}\nmodel: {base_channels: 2}\n"
+    for name, dropout in (("one", 0.1), ("two", 0.2)):
+        (house.root / "recipes" / f"{name}.yaml").write_text(f"# {name}\n{tiny}augment: {{noise_level: {dropout}}}\n")
+    house.commit("recipes")
+    words = ["genre", "study", "small", "--recipes", "one,two", "--seeds", "1,2"]
+    first = house.run(*words).stdout
+    assert "| one | stratified | network | 2 |" in first
+    assert house.run(*words).stdout == first
+    queued = house.run("dvc", "queue", "status").stdout
+    assert queued.count("Success") == 4
