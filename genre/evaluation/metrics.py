@@ -1,4 +1,4 @@
-"""How often the predictions are right, and how sure one can be of that.
+"""Metrics of predictions, with intervals that say how far chance can move them.
 
 Conventions: `actual` comes before `predicted`; labels are the genres' names; probabilities are `(item, genre)` with
 the genres in alphabetical order, the order of the columns in metrics/predictions.csv. A track's probabilities are the
@@ -10,24 +10,37 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from sklearn.metrics import precision_recall_fscore_support
+from scipy.stats import binomtest
+from sklearn.metrics import accuracy_score, f1_score, precision_recall_fscore_support, top_k_accuracy_score
 
 from genre.evaluation.predictions import by_track, genres_of
 
-Z95 = 1.959963984540054  # the normal distribution's 97.5 % point
 BOOTSTRAP_DRAWS = 2000
 CALIBRATION_BINS = 10
-ALPHA = 0.05  # a difference that luck alone exceeds less often than this counts as one
+ALPHA = 0.05  # significance level: a difference whose p-value is below it counts as one
 
 
-def accuracy(actual: Sequence[str], predicted: Sequence[str]) -> float:
-    """Share of items whose predicted genre is the actual one.
+def wilson(correct: int, items: int) -> tuple[float, float]:
+    """Returns the 95 % score interval of a share `correct / items` (Wilson 1927, JASA 22:209).
 
     Raises:
-        ValueError: No items, or lengths differ.
+        ValueError: `correct` is not in `0..items`, or there are no items.
     """
-    _check_sizes("accuracy", len(actual), len(predicted))
-    return float(np.mean(np.asarray(actual) == np.asarray(predicted)))
+    if not 0 <= correct <= items or items == 0:
+        raise ValueError(f"correct must be in 0..items, and items at least 1, got {correct} of {items}")
+    interval = binomtest(correct, items).proportion_ci(0.95, method="wilson")
+    return float(interval.low), float(interval.high)
+
+
+def macro_f1(actual: Sequence[str], predicted: Sequence[str]) -> float:
+    """Returns the mean F1 of the genres in `actual`: each genre counts the same; one never predicted scores 0.
+
+    Raises:
+        ValueError: There are no items, or lengths differ.
+    """
+    _check_sizes("macro_f1", len(actual), len(predicted))
+    labels = sorted(set(actual))
+    return float(f1_score(list(actual), list(predicted), labels=labels, average="macro", zero_division=0))
 
 
 def _check_sizes(name: str, labels: int, predictions: int) -> None:
@@ -35,108 +48,83 @@ def _check_sizes(name: str, labels: int, predictions: int) -> None:
         raise ValueError(f"{name} needs as many predictions as labels, at least one, got {predictions} for {labels}")
 
 
-def wilson(right: int, items: int) -> tuple[float, float]:
-    """Gives the 95 % score interval of a share `right / items` (Wilson 1927, JASA 22:209).
-
-    Raises:
-        ValueError: `right` is not in `0..items`, or there are no items.
-    """
-    if not 0 <= right <= items or items == 0:
-        raise ValueError(f"right must be in 0..items, and items at least 1, got {right} of {items}")
-    share, z2 = right / items, Z95**2
-    centre = (share + z2 / (2 * items)) / (1 + z2 / items)
-    half = Z95 / (1 + z2 / items) * np.sqrt(share * (1 - share) / items + z2 / (4 * items**2))
-    return max(0.0, float(centre - half)), min(1.0, float(centre + half))
-
-
-def macro_f1(actual: Sequence[str], predicted: Sequence[str]) -> float:
-    """Mean over the genres in `actual` of their F1: each genre counts the same; a genre never predicted scores 0.
-
-    Raises:
-        ValueError: No items, or lengths differ; so in the other scores.
-    """
-    _check_sizes("macro_f1", len(actual), len(predicted))
-    labels, codes = np.unique(np.asarray(actual, str), return_inverse=True)
-    places = {label: code for code, label in enumerate(labels)}
-    guesses = np.array([places.get(label, len(labels)) for label in predicted])
-    return float(_macro_f1(codes, guesses, len(labels)))
-
-
-def _macro_f1(actual: npt.NDArray[np.int64], predicted: npt.NDArray[np.int64], genres: int) -> float:
-    right = np.bincount(actual[actual == predicted], minlength=genres)[:genres]
-    support = np.bincount(actual, minlength=genres)[:genres]
-    guessed = np.bincount(predicted, minlength=genres + 1)[:genres]
-    present = support > 0
-    return float(np.mean(2 * right[present] / (support + guessed)[present]))
-
-
 def bootstrap_macro_f1(actual: Sequence[str], predicted: Sequence[str], *, seed: int = 0) -> tuple[float, float]:
-    """Gives the 95 % percentile interval of the macro F1 over 2000 draws of tracks with replacement (Efron 1979).
+    """Returns the 95 % percentile interval of the macro F1 over 2000 draws of tracks with replacement (Efron 1979).
 
-    A genre that a draw misses is left out of that draw's mean.
+    A genre that a draw misses is left out of that draw's mean. All draws are counted at once, as confusion matrices.
     """
     _check_sizes("bootstrap_macro_f1", len(actual), len(predicted))
-    labels, codes = np.unique(np.asarray(actual, str), return_inverse=True)
-    places = {label: code for code, label in enumerate(labels)}
-    guesses = np.array([places.get(label, len(labels)) for label in predicted])
-    draws = np.random.default_rng(seed).integers(0, len(codes), (BOOTSTRAP_DRAWS, len(codes)))
-    scores = [_macro_f1(codes[draw], guesses[draw], len(labels)) for draw in draws]
+    genres = sorted(set(actual) | set(predicted))
+    cells = [genres.index(a) * len(genres) + genres.index(p) for a, p in zip(actual, predicted, strict=True)]
+    draws = np.random.default_rng(seed).integers(0, len(cells), (BOOTSTRAP_DRAWS, len(cells)))
+    counts = np.zeros((BOOTSTRAP_DRAWS, len(genres) ** 2))  # (draw, actual and predicted)
+    np.add.at(counts, (np.arange(BOOTSTRAP_DRAWS)[:, None], np.asarray(cells)[draws]), 1)
+    confusion = counts.reshape(-1, len(genres), len(genres))
+    support, guessed = confusion.sum(axis=2), confusion.sum(axis=1)  # (draw, genre)
+    f1 = 2 * np.diagonal(confusion, axis1=1, axis2=2) / np.maximum(support + guessed, 1)
+    scores = (f1 * (support > 0)).sum(axis=1) / (support > 0).sum(axis=1)
     low, high = np.percentile(scores, [2.5, 97.5])
     return float(low), float(high)
 
 
-def top_accuracy(
-    actual: Sequence[str], probabilities: npt.NDArray[np.float64], genres: Sequence[str], *, top: int
-) -> float:
-    """Share of items whose actual genre is among the `top` most probable; equal probabilities rank by genre order."""
-    _check_sizes("top_accuracy", len(actual), len(probabilities))
-    ranks = np.argsort(-probabilities, axis=1, kind="stable")[:, :top]
-    return float(np.mean([label in {genres[place] for place in row} for label, row in zip(actual, ranks, strict=True)]))
+def top2_accuracy(actual: Sequence[str], probabilities: npt.NDArray[np.float64], genres: Sequence[str]) -> float:
+    """Returns the share of items whose actual genre is among the two most probable.
+
+    With two genres every item is. Genres that no item has are allowed for.
+    """
+    if len(genres) == 2:
+        return 1.0
+    return float(top_k_accuracy_score(list(actual), probabilities, k=2, labels=list(genres)))
 
 
 def calibration_error(confidence: npt.NDArray[np.float64], correct: npt.NDArray[np.bool_]) -> float:
-    """Expected calibration error (Guo et al. 2017, arXiv:1706.04599, eq. 3), 10 bins of equal width.
+    """Returns the expected calibration error (Guo et al. 2017, arXiv:1706.04599, eq. 3), 10 bins of equal width.
 
-    The mean distance between how sure the predictions are (`confidence`, the highest probability) and how often they
-    are right, 0..1, each bin weighted by its items. A confidence on an edge belongs to the bin below.
+    It is the mean distance between the confidence of the predictions (the highest probability) and the share of them
+    that is correct, 0..1; each bin is weighted by its items.
     """
     _check_sizes("calibration_error", len(correct), len(confidence))
-    bins = np.clip(np.ceil(confidence * CALIBRATION_BINS).astype(int) - 1, 0, CALIBRATION_BINS - 1)
+    bins = confidence_bins(confidence)
     gaps = np.bincount(bins, weights=confidence - correct, minlength=CALIBRATION_BINS)
     return float(np.abs(gaps).sum() / len(confidence))
 
 
+def confidence_bins(confidence: npt.NDArray[np.float64], bins: int = CALIBRATION_BINS) -> npt.NDArray[np.int64]:
+    """Returns the number of each confidence's bin, from 0; a confidence on an edge belongs to the bin below."""
+    return np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
+
+
 def log_loss(actual: Sequence[str], probabilities: npt.NDArray[np.float64], genres: Sequence[str]) -> float:
-    """Mean of `-ln` of the actual genre's probability, floored at 1e-7: 0 is perfect, ln(genres) is guessing."""
+    """Returns the mean of `-ln` of the actual genre's probability, floored at 1e-7: 0 is perfect, ln(genres) is guessing."""
     _check_sizes("log_loss", len(actual), len(probabilities))
     places = [list(genres).index(label) for label in actual]
     return float(-np.log(np.clip(probabilities[np.arange(len(places)), places], 1e-7, 1)).mean())
 
 
 def summary(clips: pd.DataFrame) -> dict[str, float]:
-    """Scores one subset's prediction table (a row a clip): the figures of metrics/metrics.json."""
+    """Returns the figures of metrics/metrics.json for one subset, from its table of clip predictions."""
     genres, tracks = genres_of(clips), by_track(clips)
     actual, predicted = list(tracks["actual"]), list(tracks["predicted"])
     probabilities = tracks[genres].to_numpy()
-    right = (tracks["actual"] == tracks["predicted"]).to_numpy()
-    low, high = wilson(int(right.sum()), len(right))
+    correct = (tracks["actual"] == tracks["predicted"]).to_numpy()
+    low, high = wilson(int(correct.sum()), len(correct))
     f1_low, f1_high = bootstrap_macro_f1(actual, predicted)
     return {
-        "clip_accuracy": accuracy(list(clips["actual"]), list(clips["predicted"])),
-        "track_accuracy": accuracy(actual, predicted),
+        "clip_accuracy": float(accuracy_score(clips["actual"], clips["predicted"])),
+        "track_accuracy": float(accuracy_score(actual, predicted)),
         "track_accuracy_low": low,
         "track_accuracy_high": high,
         "track_macro_f1": macro_f1(actual, predicted),
         "track_macro_f1_low": f1_low,
         "track_macro_f1_high": f1_high,
-        "track_top2_accuracy": top_accuracy(actual, probabilities, genres, top=2),
-        "track_calibration_error": calibration_error(probabilities.max(axis=1), right),
+        "track_top2_accuracy": top2_accuracy(actual, probabilities, genres),
+        "track_calibration_error": calibration_error(probabilities.max(axis=1), correct),
         "loss": log_loss(list(clips["actual"]), clips[genres].to_numpy(), genres),
     }
 
 
 def per_genre(tracks: pd.DataFrame) -> pd.DataFrame:
-    """Precision, recall and F1 of each genre, by track, with its `support` (how many tracks it has); 0 if undefined."""
+    """Returns precision, recall, F1 and support (number of tracks) of each genre, by track; 0 where undefined."""
     genres = genres_of(tracks)
     scores = precision_recall_fscore_support(tracks["actual"], tracks["predicted"], labels=genres, zero_division=0)
     return pd.DataFrame(dict(zip(("precision", "recall", "f1", "support"), scores, strict=True)), index=genres)

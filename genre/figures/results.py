@@ -11,6 +11,7 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from genre.evaluation.metrics import confidence_bins
 from genre.figures.page import (
     BLUE,
     DARK,
@@ -292,7 +293,7 @@ def _reliability(
     outside = confidence[~((confidence >= -1e-6) & (confidence <= 1 + 1e-6))]
     if len(outside):
         raise ValueError(f"a confidence must be in 0..1, got {outside[0]}; run the evaluate stage again")
-    place = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    place = confidence_bins(confidence, bins)
     counts = np.bincount(place, minlength=bins)
     sums = [np.bincount(place, weights=values, minlength=bins) for values in (confidence, correct)]
     return counts, sums[0] / np.maximum(counts, 1), sums[1] / np.maximum(counts, 1)

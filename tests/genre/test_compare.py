@@ -50,7 +50,7 @@ def test_the_tracks_on_which_they_differ_are_named_with_which_is_correct():
         ["t5", "b", "a", "b", "B"],
     ]
     assert found.correct == (2, 4)
-    assert found.only == (0, 2)
+    assert found.discordant == (0, 2)
 
 
 def test_a_large_difference_is_more_than_chance_and_a_small_one_is_not():

@@ -63,5 +63,5 @@ def test_a_difference_is_paired_and_says_whether_it_is_sign_flip_p():
 
 
 def test_systems_that_test_different_tracks_are_refused():
-    with pytest.raises(ValueError, match="x and y must test the same tracks, 't1' is in one alone"):
+    with pytest.raises(ValueError, match="x and y must be tested on the same tracks, 't1' is in one alone"):
         study_table.difference("x", outcomes([(1, 1)] * 2), "y", outcomes([(1, 1)]))
