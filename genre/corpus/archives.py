@@ -1,212 +1,141 @@
-"""Unpacking archives from strangers: tar (.gz, .bz2, .xz) and zip, whole or not at all, never out of the folder."""
+"""Unpacks tar (also .gz, .bz2, .xz) and zip archives that may be damaged or hostile: whole, or not at all."""
 
+import bz2
 import errno
+import gzip
 import lzma
-import re
 import shutil
+import stat
 import struct
 import tarfile
-import unicodedata
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any, cast
 
-from genre.corpus import archive_formats
+from genre.pipeline import files
 
 CHUNK = 1 << 20
-NEXT_STEP = "unpack it by hand if you trust it, and name the folder in data.path"
-# What tarfile, zipfile and the decompressors raise for damaged archives, between them.
+DECOMPRESSORS: dict[bytes, Callable[[Path], Any]] = {
+    b"\x1f\x8b": gzip.GzipFile,
+    b"BZh": bz2.BZ2File,
+    b"\xfd7zXZ\0": lzma.LZMAFile,
+}
+# What tarfile, zipfile and the decompressors raise for damaged archives, together.
 DAMAGE = (
     tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError,
-    NotImplementedError, RuntimeError, ValueError, OverflowError, LookupError, MemoryError,
+    NotImplementedError, RuntimeError, ValueError, LookupError, OverflowError,
 )  # fmt: skip
 
 
-class ArchiveError(ValueError):
-    """The archive is damaged or not to be trusted; one line that names the member."""
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What an archive may unpack to: bytes, members, and how many times its own size."""
-
-    max_bytes: int
-    max_members: int
-    max_ratio: float
-
-
 def unpack(archive: Path, folder: Path, *, max_bytes: int, max_members: int, max_ratio: float) -> None:
-    """Unpacks `archive` into `folder`, which must not exist or be empty.
+    """Unpacks `archive` into `folder`, which appears when it is complete.
 
-    It unpacks beside `folder` and renames at the end: on an error nothing is left, in any place. Files get the usual
-    modes of new files, no times and no owners. What decides the format is the content, not the archive's name.
+    The archive's content decides its format, not its name. Files get the modes of new files. Names that begin with a
+    slash are taken without it.
 
     Args:
-        archive: tar, tar.gz, tar.bz2, tar.xz or zip.
-        folder: Where the members go.
-        max_bytes: Most bytes of all members together, counted while unpacking, whatever the headers claim.
-        max_members: Most files and folders; a longer list is not read to its end.
+        archive: The tar or zip file.
+        folder: Where the members go; what is there before is replaced.
+        max_bytes: Most bytes of the unpacked members (of a tar, with its headers), counted while they are read.
+        max_members: Most files and folders.
         max_ratio: Most unpacked bytes per byte of the archive.
 
     Raises:
-        ArchiveError: The archive is none, damaged, encrypted or over a limit, or one of its members is a link, a
-            device, named twice, or named so that it could leave the folder.
-        ValueError: `folder` has something in it.
+        ValueError: The archive is damaged, encrypted or over a limit, or one of its members is a link, a device or
+            sparse, has the name of an earlier one, or would lie outside `folder`.
+        OSError: The disk is full or fails.
     """
-    if folder.is_symlink() or (folder.exists() and (not folder.is_dir() or any(folder.iterdir()))):
-        raise ValueError(f"{folder} must be missing or an empty folder to unpack into; remove it, then run again")
-    temporary = folder.with_name(f".{folder.name}.unfinished")
-    shutil.rmtree(temporary, ignore_errors=True)  # of a killed run
-    temporary.mkdir(parents=True)
-    try:
-        with _room_errors(folder):
-            _write(temporary, members(archive, Limits(max_bytes, max_members, max_ratio)))
-        temporary.replace(folder)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
-
-
-def _write(folder: Path, content: Iterator[tuple[str, "Reader | None"]]) -> None:
-    for name, reader in content:
-        path = folder / name
-        if reader is None:
-            path.mkdir(parents=True, exist_ok=True)
-            continue
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("xb") as file:
-            while chunk := reader.read(CHUNK):
-                file.write(chunk)
+    most_bytes = int(min(max_bytes, max_ratio * archive.stat().st_size))
+    with files.replacing_folder(folder) as temporary, _damage_as_one_error(archive):
+        temporary.mkdir()
+        for number, (member, content) in enumerate(_members(archive, most_bytes), 1):
+            if number > max_members:
+                raise ValueError(f"more than {max_members} members (data.max_unpacked_files)")
+            _write(member, content, temporary)
 
 
 @contextmanager
-def _room_errors(folder: Path) -> Iterator[None]:
+def _damage_as_one_error(archive: Path) -> Iterator[None]:
     try:
         yield
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        raise ValueError(f"{folder} must have room for what is unpacked, got: {error.strerror}; make room") from error
+    except DAMAGE as error:
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):  # EINVAL: a seek to before the start
+            raise  # an error of the disk
+        raise ValueError(
+            f"{archive} must be a whole and harmless tar or zip archive, got: {str(error) or type(error).__name__}; "
+            "fetch it again, or unpack it by hand if you trust it, and name the folder in data.path"
+        ) from error
 
 
-def members(archive: Path, limits: Limits) -> Iterator[tuple[str, "Reader | None"]]:
-    """Gives `(name, reader)` of each member in the archive's order, checked as `unpack` says; a folder has no reader.
+class _Counted:
+    """A file to read from that raises beyond `left` more bytes, so that nothing fills the memory or the disk."""
 
-    A reader ends when the next member is asked for. Names have `/` between their parts and no `.` part.
-    """
-    if not archive.is_file():
-        raise ArchiveError(
-            f"{archive} must be a tar or zip archive, got {'a folder' if archive.is_dir() else 'nothing'}"
-        )
-    tally = _Tally(archive, limits)
-    seen: dict[str, tuple[str, bool]] = {}
-    with _one_kind_of_error(archive), archive.open("rb") as file:
-        for member in archive_formats.members(file, tally.add_member):
-            name = _checked_name(archive, member, seen)
-            reader = None if member.is_folder else Reader(archive, member.data, tally)
-            if name:
-                yield name, reader
-            while reader and reader.read(CHUNK):  # to the checksum, if nobody read so far
-                pass
-
-
-class Reader:
-    """The bytes of one member, counted."""
-
-    def __init__(self, archive: Path, data: IO[bytes], tally: "_Tally") -> None:
-        self._archive, self._data, self._tally = archive, data, tally
+    def __init__(self, file: IO[bytes], left: int) -> None:
+        self._file, self.left = file, left
+        self.last = b""  # what the last read returned
 
     def read(self, size: int) -> bytes:
-        """Gives up to `size` more bytes, none at the end.
+        self.last = self._file.read(min(max(size, 0), self.left + 1))
+        self.left -= len(self.last)
+        if self.left < 0:
+            raise ValueError("more bytes than data.max_unpacked_gigabytes and data.max_unpacked_ratio allow")
+        return self.last
 
-        Raises:
-            ArchiveError: The archive is damaged, or over a limit.
-        """
-        with _one_kind_of_error(self._archive):
-            data = self._data.read(size)
-        self._tally.add_bytes(len(data))
-        return data
+    def seek(self, place: int) -> int:
+        return self._file.seek(place)
 
-
-class _Tally:
-    """Counts what comes out of an archive, and stops it at the limits."""
-
-    def __init__(self, archive: Path, limits: Limits) -> None:
-        self._archive, self._limits = archive, limits
-        self._size = archive.stat().st_size
-        self._bytes = self._members = 0
-
-    def add_member(self) -> None:
-        self._members += 1
-        if self._members > self._limits.max_members:
-            self._stop(f"have {self._limits.max_members} members at most")
-
-    def add_bytes(self, count: int) -> None:
-        self._bytes += count
-        if self._bytes > self._limits.max_bytes:
-            self._stop(f"unpack to {self._limits.max_bytes} bytes at most")
-        if self._bytes > self._limits.max_ratio * self._size:
-            self._stop(f"unpack to {self._limits.max_ratio:g} times its {self._size} bytes at most")
-
-    def _stop(self, rule: str) -> None:
-        raise ArchiveError(f"{self._archive} must {rule}, got more; {NEXT_STEP}")
+    def tell(self) -> int:
+        return self._file.tell()
 
 
-def _checked_name(archive: Path, member: archive_formats.Member, seen: dict[str, tuple[str, bool]]) -> str:
-    """Gives the member's name without `.` parts and repeated slashes; empty for the archive's own root."""
-    parts = [part for part in member.name.split("/") if part not in ("", ".")]
-    fault = _name_fault(member.name) or member.oddity
-    if not fault and not parts and not member.is_folder:
-        fault = "has no name"
-    for end in range(1, len(parts) + 1):
-        fault = fault or _clash("/".join(parts[:end]), member.is_folder or end < len(parts), seen)
-    if fault:
-        # Cut where it is long, and as `repr` shows it, so that it cannot act on a terminal.
-        raise ArchiveError(f"{archive} is refused: member {member.name[:200]!r} {fault}; {NEXT_STEP}")
-    return "/".join(parts)
+def _members(archive: Path, most_bytes: int) -> Iterator[tuple[tarfile.TarInfo, IO[bytes] | None]]:
+    """Yields each member and its content, None for what is no file; each is read before the next is asked for."""
+    with archive.open("rb") as file:
+        start = file.read(6)
+    if start.startswith(b"PK"):
+        return _zip_members(archive, most_bytes)
+    found = [decompressor for magic, decompressor in DECOMPRESSORS.items() if start.startswith(magic)]
+    return _tar_members(found[0](archive) if found else archive.open("rb"), most_bytes)
 
 
-def _name_fault(name: str) -> str | None:
-    if any(unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") for char in name):
-        return "has control characters, or bytes that are not UTF-8, in its name"
-    if "\\" in name:
-        return "has a backslash in its name"
-    if name.startswith("/") or re.match("[A-Za-z]:", name):
-        return "has an absolute path"
-    if ".." in name.split("/"):
-        return "has .. in its path"
-    if len(name) > 1000 or max(len(part.encode()) for part in name.split("/")) > 255:
-        return "has too long a name"
-    return None
+def _tar_members(file: IO[bytes], most_bytes: int) -> Iterator[tuple[tarfile.TarInfo, IO[bytes] | None]]:
+    stream = _Counted(file, most_bytes)
+    with file, tarfile.open(fileobj=cast(IO[bytes], stream), mode="r:") as archive:
+        for member in archive:
+            yield member, archive.extractfile(member) if member.isreg() else None
+        # tarfile takes a header that is broken or missing for the end of the archive, too, which is a block of zeros.
+        if stream.last != bytes(tarfile.BLOCKSIZE):
+            raise ValueError("it is cut off, or a header is damaged")
+        while stream.read(CHUNK):  # up to the checksum of the compressed file
+            pass
 
 
-def _clash(name: str, is_folder: bool, seen: dict[str, tuple[str, bool]]) -> str | None:
-    """Remembers `name`; says which earlier one it is the same as, on a file system that folds case or Unicode.
+def _zip_members(path: Path, most_bytes: int) -> Iterator[tuple[tarfile.TarInfo, IO[bytes] | None]]:
+    with zipfile.ZipFile(path) as archive:
+        for entry in archive.infolist():
+            if entry.flag_bits & 1:
+                raise ValueError(f"{entry.filename!r} is encrypted")
+            member = tarfile.TarInfo(entry.filename)
+            kind = stat.S_IFMT(entry.external_attr >> 16)  # 0 if the archive was not made on Unix
+            regular = tarfile.REGTYPE if kind in (0, stat.S_IFREG) else tarfile.SYMTYPE
+            member.type = tarfile.DIRTYPE if entry.is_dir() else regular
+            with archive.open(entry) as content:
+                counted = _Counted(content, most_bytes)
+                yield member, None if entry.is_dir() else cast(IO[bytes], counted)
+                most_bytes = counted.left
 
-    `seen` maps folded names to `(name, is_folder)`. The same folder may come again, a file never.
-    """
-    folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
-    earlier = seen.get(folded)
-    seen.setdefault(folded, (name, is_folder))
-    if earlier is None or (is_folder and earlier == (name, True)):
-        return None
-    return f"has the name of an earlier member, {earlier[0]!r}"
 
-
-@contextmanager
-def _one_kind_of_error(archive: Path) -> Iterator[None]:
-    """Turns what the libraries raise on damaged archives into `ArchiveError`."""
+def _write(member: tarfile.TarInfo, content: IO[bytes] | None, folder: Path) -> None:
+    if member.issparse() or not (member.isreg() or member.isdir()):
+        raise ValueError(f"{member.name!r} is a link, a device or sparse")
+    path = folder / tarfile.data_filter(member, str(folder)).name  # raises for a name that leaves the folder
     try:
-        yield
-    except ArchiveError:
-        raise
-    except archive_formats.NotAnArchiveError as error:
-        raise ArchiveError(f"{archive} {error}; {NEXT_STEP}") from error
-    except DAMAGE as error:
-        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
-            raise  # of the disk; those about the content have no number, or are seeks to before the file's start
-        raise ArchiveError(f"{archive} is cut off or damaged: {error}; fetch it again") from error
+        (path.parent if content else path).mkdir(parents=True, exist_ok=True)
+        if content:
+            with path.open("xb") as file:
+                shutil.copyfileobj(content, file, CHUNK)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise ValueError(f"{member.name!r} has the name of an earlier member") from error

@@ -1,7 +1,8 @@
-"""Where GTZAN and the public sample of it can be fetched, and how to tell that what came is right."""
+"""Where GTZAN and a public sample of it can be fetched, and how to check what was fetched."""
 
 import hashlib
 import os
+import shutil
 from functools import partial
 from pathlib import Path
 
@@ -19,23 +20,22 @@ WAV_PATH = f"datasets/marsyas/gtzan/resolve/{REVISION}/data/genres.tar.gz"
 MIRRORS = (
     Mirror(f"https://huggingface.co/{WAV_PATH}", WAV_SHA256, name="gtzan-wav.tar.gz"),
     Mirror(f"https://hf-mirror.com/{WAV_PATH}", WAV_SHA256, name="gtzan-wav.tar.gz"),
-    Mirror(AU_URL, AU_SHA256, 1_225_571_541, name="gtzan-au.tar.gz"),
+    Mirror(AU_URL, AU_SHA256, name="gtzan-au.tar.gz"),
 )
 
 # A public sample: 10 tracks of each genre, 120 MB.
 MINI_COMMIT = "a61439e86c13037011fde8e0f0743ec55c50bce3"
 MINI_URL = f"https://codeload.github.com/TempoBeatDownbeat/gtzan_mini/tar.gz/{MINI_COMMIT}"
-MINI_LIMITS = archives.Limits(max_bytes=500_000_000, max_members=1000, max_ratio=20)
 
 
 def gtzan_archives() -> tuple[Mirror, ...]:
-    """Gives `MIRRORS`, or what the environment names instead (for who sits behind a proxy).
+    """Returns `MIRRORS`, or the mirrors that the environment names instead.
 
-    GENRE_MIRRORS holds addresses, apart by spaces, of the .wav archive; or of another one, whose checksum is then in
-    GENRE_MIRROR_SHA256.
+    GENRE_MIRRORS holds addresses of the .wav archive, separated by spaces; or of another archive, whose checksum is
+    then in GENRE_MIRROR_SHA256.
 
     Raises:
-        ValueError: An address or the checksum is none, or there is a checksum without addresses.
+        ValueError: An address or the checksum is malformed, or there is a checksum without addresses.
     """
     urls, sha256 = _addresses("GENRE_MIRRORS"), os.environ.get("GENRE_MIRROR_SHA256", "").strip().lower()
     if sha256 and not urls:
@@ -60,23 +60,32 @@ def _addresses(variable: str) -> list[str]:
 def check_mini(path: Path, folder: Path) -> None:
     """Checks that an archive holds the recordings of the sample's commit, bit for bit, and no other .wav files.
 
-    Compared are the hashes that git gives to files, as recorded in `mini_blobs.csv`; they are listed by
-    `git ls-tree -r` of that commit too.
+    It compares the hashes that git gives to files (`git ls-tree -r` of that commit lists them, too).
+
+    Args:
+        path: The archive; it is unpacked beside it for a while.
+        folder: The folder data/gtzan, with the hashes in `mini_blobs.csv`.
 
     Raises:
-        ValueError: It does not; the message names the first recording that is missing, changed or too many.
+        ValueError: The archive is damaged, or a recording is missing, changed or unknown; the message names the first.
     """
     blobs = tables.read_csv(folder / "mini_blobs.csv", ("track", "blob"))
     expected = dict(zip(blobs["track"], blobs["blob"], strict=True))
-    actual = {}
-    for name, reader in archives.members(path, MINI_LIMITS):
-        if reader and name.endswith(".wav") and not Path(name).name.startswith("._"):
-            data = b"".join(iter(partial(reader.read, archives.CHUNK), b""))
-            track = "/".join(Path(name).with_suffix("").parts[-2:])
-            actual[track] = hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
+    contents = path.with_name(f"{path.name}.contents")
+    try:
+        archives.unpack(path, contents, max_bytes=500_000_000, max_members=1000, max_ratio=100)
+        actual = {"/".join(file.with_suffix("").parts[-2:]): _git_blob(file) for file in contents.rglob("[!.]*.wav")}
+    finally:
+        shutil.rmtree(contents, ignore_errors=True)
     for track in sorted(expected | actual):
         if expected.get(track) != actual.get(track):
-            fault = "is missing" if track not in actual else "is changed" if track in expected else "is none of them"
+            problem = "is missing" if track not in actual else "is changed" if track in expected else "is unknown"
             raise ValueError(
-                f"{path.name} must hold the {len(expected)} recordings of commit {MINI_COMMIT[:7]}, but {track} {fault}"
+                f"{path.name} must hold the {len(expected)} recordings of commit {MINI_COMMIT[:7]}, "
+                f"but {track} {problem}"
             )
+
+
+def _git_blob(file: Path) -> str:
+    data = file.read_bytes()
+    return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()

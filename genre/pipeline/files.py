@@ -24,23 +24,31 @@ def replacing(path: Path, *, shared: bool = False) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     owner = f".{os.getpid()}" if shared else ""
     temporary = path.with_name(f".{path.stem}{owner}.unfinished{path.suffix}")
+    with naming_full_disk(path):
+        try:
+            yield temporary
+            temporary.replace(path)
+        except BaseException:
+            with suppress(OSError):  # the first error counts
+                temporary.unlink(missing_ok=True)
+            raise
+
+
+@contextmanager
+def naming_full_disk(path: Path) -> Iterator[None]:
+    """Turns the error of a full disk, whatever a library makes of it, into an `OSError` whose `filename` is `path`.
+
+    torch, for one, raises a `RuntimeError`.
+    """
     try:
-        yield temporary
-        temporary.replace(path)
+        yield
     except BaseException as error:
-        with suppress(OSError):  # the first error counts
-            temporary.unlink(missing_ok=True)
-        full = _full_disk(error)
-        if full:
+        full: BaseException | None = error
+        while full is not None and getattr(full, "errno", None) not in (errno.ENOSPC, errno.EDQUOT):
+            full = full.__context__
+        if isinstance(full, OSError):
             raise OSError(full.errno, full.strerror, str(path)) from error
         raise
-
-
-def _full_disk(error: BaseException | None) -> OSError | None:
-    """Finds the disk's error behind what a library made of it; torch makes a `RuntimeError`."""
-    while error is not None and getattr(error, "errno", None) not in (errno.ENOSPC, errno.EDQUOT):
-        error = error.__context__
-    return error if isinstance(error, OSError) else None
 
 
 def write_json(value: Mapping[str, Any], path: Path) -> None:
@@ -64,14 +72,15 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.unfinished")
     shutil.rmtree(temporary, ignore_errors=True)
-    try:
-        yield temporary
-        if path.exists():
-            shutil.rmtree(path)
-        temporary.replace(path)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
+    with naming_full_disk(path):
+        try:
+            yield temporary
+            if path.exists():
+                shutil.rmtree(path)
+            temporary.replace(path)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
 
 
 def md5(path: Path) -> str:

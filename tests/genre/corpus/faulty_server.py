@@ -30,7 +30,7 @@ class FaultyServer(ThreadingHTTPServer):
         return [headers.get("Range") for headers in self.requests]
 
     def follow(self, *script: Behaviour) -> str:
-        """Starts a new script, and gives the address."""
+        """Starts a new script, and returns the address."""
         self.script, self.requests = list(script), []
         return self.url
 
@@ -81,16 +81,6 @@ def ranged(content: bytes, *, stop: int | None = None) -> Behaviour:
             headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
         handler.begin(206 if asked else 200, headers)
         handler.wfile.write(content[start:stop])
-
-    return behave
-
-
-def unsized(content: bytes) -> Behaviour:
-    """Serves everything without telling the size: the end of the connection is the end, whole or not."""
-
-    def behave(handler: Handler) -> None:
-        handler.begin(200, {})
-        handler.wfile.write(content)
 
     return behave
 
