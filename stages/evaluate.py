@@ -21,7 +21,7 @@ def main(
     computation = settings.load(Computation)
     network, content = model_file.load(model_pt)
     spectrograms, table = store.read(values, index), tables.read_csv(split_csv, tables.SPLIT)
-    cuts = clips.clips_of(spectrograms, list(table["track"]), **content["cutting"])
+    cuts = clips.clips_of(spectrograms, list(table["track"]), **content["clip_params"])
     hardware.seed_everything(computation.seed)
     device = hardware.choose_hardware(computation.device, computation.precision)
     device.place(network)

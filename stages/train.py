@@ -43,7 +43,7 @@ def main(settings: Settings, values: Path, index: Path, split_csv: Path, model_p
         network.load_state_dict(state.best)
         tables.write_csv(_history(state), history_csv)
         model_file.save(
-            model_pt, network, sizes=dimensions, genres=genres, cutting=clip.model_dump(),
+            model_pt, network, network_params=dimensions, genres=genres, clip_params=clip.model_dump(),
             spectrogram=spectrogram.model_dump(),
         )  # fmt: skip
         run.finish(model_pt, best_epoch=state.best_epoch)

@@ -6,6 +6,7 @@ mean over its clips'. Intervals are 95 % and by track, since the clips of a trac
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -89,13 +90,14 @@ def calibration_error(confidence: npt.NDArray[np.float64], correct: npt.NDArray[
     return float(np.abs(gaps).sum() / len(confidence))
 
 
-def confidence_bins(confidence: npt.NDArray[np.float64], bins: int = CALIBRATION_BINS) -> npt.NDArray[np.int64]:
+def confidence_bins(confidence: npt.NDArray[np.floating[Any]], bins: int = CALIBRATION_BINS) -> npt.NDArray[np.int64]:
     """Returns the number of each confidence's bin, from 0; a confidence on an edge belongs to the bin below."""
-    return np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
+    above = np.ceil(confidence * bins).astype(np.int64)
+    return np.asarray(np.clip(above - 1, 0, bins - 1))
 
 
 def log_loss(actual: Sequence[str], probabilities: npt.NDArray[np.float64], genres: Sequence[str]) -> float:
-    """Returns the mean of `-ln` of the actual genre's probability, floored at 1e-7: 0 is perfect, ln(genres) is guessing."""
+    """Returns the mean of `-ln` of the actual genre's probability, at least 1e-7: 0 is perfect, ln(genres) a guess."""
     _check_sizes("log_loss", len(actual), len(probabilities))
     places = [list(genres).index(label) for label in actual]
     return float(-np.log(np.clip(probabilities[np.arange(len(places)), places], 1e-7, 1)).mean())

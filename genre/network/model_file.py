@@ -9,8 +9,8 @@ import torch
 from genre.network.unet import GenreNet
 from genre.pipeline import files
 
-# Beside the weights: the network's dimensions, the genres in order, how a track is cut, the spectrogram's parameters.
-CONTENT = ("sizes", "genres", "cutting", "spectrogram")
+# Beside the weights: what the network was made with, the genres in order, how a track is cut, the spectrogram.
+CONTENT = ("network_params", "genres", "clip_params", "spectrogram")
 # What torch raises for a file that is cut off, damaged or of another program, and what other content causes.
 UNREADABLE = (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, LookupError, TypeError, AttributeError)
 
@@ -51,12 +51,12 @@ def load(path: Path) -> tuple[GenreNet, dict[str, Any]]:
 
 
 def _network(content: dict[str, Any]) -> GenreNet:
-    weights, sizes = content["weights"], content["sizes"]
+    weights, params = content["weights"], content["network_params"]
     values = sum(value.numel() for value in weights.values())
     # Before memory is taken for what the file claims: the network has some 12 000 * base_channels**2 parameters.
-    if 4000 * sizes["base_channels"] ** 2 > values or sizes["n_mels"] * sizes["clip_frames"] > 1 << 23:
+    if 4000 * params["base_channels"] ** 2 > values or params["n_mels"] * params["clip_frames"] > 1 << 23:
         raise ValueError("its dimensions are beyond its weights")
-    network = GenreNet(genres=len(content["genres"]), **sizes)
+    network = GenreNet(genres=len(content["genres"]), **params)
     kinds = {name: value.dtype for name, value in network.state_dict().items()}
     if any(kinds.get(name) != value.dtype or not value.isfinite().all() for name, value in weights.items()):
         raise ValueError("a weight is no number, or of another type")

@@ -19,7 +19,7 @@ HALVINGS = 5  # the stem and the four parallel blocks; both sides of a clip must
 
 
 class GenreNet(nn.Module):
-    """Gives the logits of the genres for clips: `(batch, mel, frame)` -> `(batch, genre)`.
+    """Computes the logits of the genres from clips: `(batch, mel, frame)` -> `(batch, genre)`.
 
     Raises:
         ValueError: `n_mels` or `clip_frames` is not a multiple of 32.
@@ -84,12 +84,12 @@ class _Mean(nn.Module):
 class _Parallel(nn.Module):
     """Two convolutions side by side on the same input, one of them linear; both halved, concatenated."""
 
-    def __init__(self, curved: nn.Module, linear: nn.Module, dropout: float) -> None:
+    def __init__(self, activated: nn.Module, linear: nn.Module, dropout: float) -> None:
         super().__init__()
-        self.curved, self.linear, self.dropout = curved, linear, nn.Dropout(dropout)
+        self.activated, self.linear, self.dropout = activated, linear, nn.Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
-        both = torch.cat([self.curved(x), self.linear(x)], dim=1)
+        both = torch.cat([self.activated(x), self.linear(x)], dim=1)
         dropped: Tensor = self.dropout(nn.functional.max_pool2d(both, 2))
         return dropped
 
@@ -105,14 +105,14 @@ class _Blocks:
         # Keras counts momentum from the other side: its 0.99 is 0.01 here.
         return [nn.BatchNorm2d(channels, eps=1e-3, momentum=0.01) if self.reference else nn.BatchNorm2d(channels)]
 
-    def _curve(self, channels: int) -> nn.Module:
+    def _activation(self, channels: int) -> nn.Module:
         return nn.PReLU(channels) if self.activation == "prelu" else nn.ReLU()
 
-    def convolution(self, inputs: int, outputs: int, *, curved: bool = True) -> nn.Sequential:
+    def convolution(self, inputs: int, outputs: int, *, activated: bool = True) -> nn.Sequential:
         norm = [] if self.reference else self._norm(outputs)
         # A bias before a batch norm is lost in it.
         layers = [nn.Conv2d(inputs, outputs, 3, padding=1, bias=self.reference), *norm]
-        return nn.Sequential(*layers, *([self._curve(outputs)] if curved else []))
+        return nn.Sequential(*layers, *([self._activation(outputs)] if activated else []))
 
     def stem(self, inputs: int, outputs: int) -> nn.Sequential:
         norm = self._norm(outputs) if self.reference else []
@@ -127,15 +127,15 @@ class _Blocks:
         layer = nn.ConvTranspose2d(
             inputs, outputs, 3, stride, padding=1, output_padding=stride - 1, bias=self.reference
         )
-        return nn.Sequential(layer, *([] if self.reference else [*self._norm(outputs), self._curve(outputs)]))
+        return nn.Sequential(layer, *([] if self.reference else [*self._norm(outputs), self._activation(outputs)]))
 
     def decoder(self, inputs: int, outputs: int) -> nn.Sequential:
         convolutions = self.convolution(inputs, outputs), self.convolution(outputs, outputs)
         return nn.Sequential(nn.Dropout(self.dropout), *convolutions)
 
     def parallel(self, inputs: int, outputs: int) -> nn.Module:
-        curved, linear = (self.convolution(inputs, outputs, curved=curved) for curved in (True, False))
-        return _Parallel(curved, linear, self.dropout)
+        activated, linear = (self.convolution(inputs, outputs, activated=activated) for activated in (True, False))
+        return _Parallel(activated, linear, self.dropout)
 
 
 def _initialise(module: nn.Module) -> None:
@@ -151,5 +151,5 @@ def _initialise_as_keras(module: nn.Module) -> None:
 
 
 def conv_weights(network: nn.Module) -> list[Tensor]:
-    """Gives the kernels of all convolutions: what the reference system's L2 penalty is on."""
+    """Returns the weights of all convolutions, which the reference system's L2 penalty is on."""
     return [layer.weight for layer in network.modules() if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d)]

@@ -55,7 +55,7 @@ class Predictor:
         self.network, content = model_file.load(model_pt)
         try:
             self.spectrogram = build(Spectrogram, content["spectrogram"], f"{model_pt}")
-            self.clips = build(Clips, content["cutting"], f"{model_pt}")
+            self.clips = build(Clips, content["clip_params"], f"{model_pt}")
         except (ValueError, TypeError) as error:
             raise ValueError(f"{model_pt} must be a model file of this project: {str(error)[:200]}") from error
         self.genres = content["genres"]

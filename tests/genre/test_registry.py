@@ -20,7 +20,7 @@ CUTTING = {"clips_per_track": 2, "clip_frames": 32, "clip_spacing": "even"}
 def model_pt(tmp_path):
     network = unet.GenreNet(genres=2, **SIZES)
     path = tmp_path / "models" / "model.pt"
-    model_file.save(path, network, sizes=SIZES, genres=["a", "b"], cutting=CUTTING, spectrogram=SPECTROGRAM)
+    model_file.save(path, network, sizes=SIZES, genres=["a", "b"], clip_params=CUTTING, spectrogram=SPECTROGRAM)
     return path
 
 

@@ -16,7 +16,7 @@ TINY = {
 }
 CONTENT = {
     "genres": ["a", "b", "c"],
-    "cutting": {"clips_per_track": 5, "clip_frames": 64, "clip_spacing": "even"},
+    "clip_params": {"clips_per_track": 5, "clip_frames": 64, "clip_spacing": "even"},
     "spectrogram": {"sample_rate": 22050, "n_fft": 2048, "hop_length": 1024, "n_mels": 32},
 }
 
@@ -72,11 +72,11 @@ def test_sides_that_do_not_halve_five_times_are_refused(name):
 def test_a_saved_model_predicts_the_same_and_its_bytes_repeat(tmp_path):
     net = unet.GenreNet(genres=3, **TINY).eval()
     for name in ("one.pt", "two.pt"):
-        model_file.save(tmp_path / name, net, sizes=TINY, **CONTENT)
+        model_file.save(tmp_path / name, net, network_params=TINY, **CONTENT)
     loaded, content = model_file.load(tmp_path / "one.pt")
     clips = torch.rand(2, 32, 64)
     assert torch.equal(loaded(clips), net(clips))
-    assert content == {"sizes": TINY, **CONTENT}
+    assert content == {"network_params": TINY, **CONTENT}
     sums = {hashlib.sha256((tmp_path / name).read_bytes()).hexdigest() for name in ("one.pt", "two.pt")}
     assert len(sums) == 1
 
@@ -115,7 +115,7 @@ def test_weights_and_sizes_that_do_not_fit_are_refused_and_take_no_memory(tmp_pa
         del weights[first]
     else:
         sizes["base_channels"] = 1 << 16 if change == "huge" else "many"  # 200 TB, if it were believed
-    torch.save({"weights": weights, "sizes": sizes, **CONTENT}, path)
+    torch.save({"weights": weights, "network_params": sizes, **CONTENT}, path)
     with pytest.raises(ValueError, match=r"model\.pt must be a model file of this project: "):
         model_file.load(path)
 
@@ -127,4 +127,4 @@ def test_a_missing_model_says_how_to_make_it(tmp_path):
 
 def test_a_model_without_a_part_is_not_saved(tmp_path):
     with pytest.raises(ValueError, match="must hold sizes, genres, cutting, spectrogram, got sizes"):
-        model_file.save(tmp_path / "m.pt", unet.GenreNet(genres=3, **TINY), sizes=TINY)
+        model_file.save(tmp_path / "m.pt", unet.GenreNet(genres=3, **TINY), network_params=TINY)

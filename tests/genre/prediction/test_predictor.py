@@ -18,7 +18,7 @@ from tests.genre.network.test_unet import CONTENT, TINY
 def model_pt(tmp_path):
     torch.manual_seed(0)
     path = tmp_path / "model.pt"
-    model_file.save(path, unet.GenreNet(genres=3, **TINY), sizes=TINY, **CONTENT)
+    model_file.save(path, unet.GenreNet(genres=3, **TINY), network_params=TINY, **CONTENT)
     return path
 
 
@@ -90,17 +90,17 @@ def test_a_missing_model_is_one_line(monkeypatch, capsys, tmp_path, song):
         ),
         ("spectrogram", [], "has no attribute|must|list|missing"),
         (
-            "cutting",
+            "clip_params",
             {"clips_per_track": 10**9, "clip_frames": 64, "clip_spacing": "even"},
             r"clips_per_track must be in 1\.\.1000",
         ),
-        ("cutting", {}, "clips_per_track"),
+        ("clip_params", {}, "clips_per_track"),
         ("genres", [1, 2, 3], "genres must be of type str, got 1"),
     ],
 )
 def test_a_model_file_that_asks_for_the_impossible_is_refused(tmp_path, part, value, message):
     path = tmp_path / "model.pt"
-    model_file.save(path, unet.GenreNet(genres=3, **TINY), sizes=TINY, **CONTENT | {part: value})
+    model_file.save(path, unet.GenreNet(genres=3, **TINY), network_params=TINY, **CONTENT | {part: value})
     with pytest.raises(ValueError, match=rf"model\.pt must be a model file of this project: .*({message})"):
         predictor.Predictor(path)
 
