@@ -1,0 +1,81 @@
+"""Makes probabilities mean what they say, and finds from when on an answer can be relied on.
+
+Temperature scaling (Guo et al. 2017, "On calibration of modern neural networks", arXiv:1706.04599, section 4.2) divides
+the logits by one number, fitted on validation tracks: above 1 it makes a network less sure of itself, below 1 surer.
+The answer for a single clip stays the same.
+
+Conventions: logits are `(track, clip, genre)` and `actual` is `(track,)`, the number of each track's genre. A track's
+probabilities are the mean of its clips', as everywhere in the pipeline.
+"""
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import minimize_scalar
+from scipy.special import softmax
+
+LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE = 0.05, 20.0
+LEAST_PROBABILITY = 1e-7  # as in the log loss of genre.evaluation.metrics
+NEVER_ANSWER = 1.01  # above every probability
+
+
+def track_probabilities(logits: npt.NDArray[np.float64], temperature: float = 1.0) -> npt.NDArray[np.float64]:
+    """Computes the tracks' probabilities `(track, genre)` from their clips' logits `(track, clip, genre)`."""
+    return np.asarray(softmax(logits / temperature, axis=2).mean(axis=1))
+
+
+def fit_temperature(logits: npt.NDArray[np.float64], actual: npt.NDArray[np.int64]) -> float:
+    """Finds the temperature with the lowest log loss by track, in 0.05..20.
+
+    Args:
+        logits: `(track, clip, genre)` of tracks that the network did not learn from.
+        actual: `(track,)`.
+
+    Raises:
+        ValueError: No tracks, or as many labels as tracks are missing.
+    """
+    _check_lengths("fit_temperature", len(logits), len(actual))
+
+    def loss(log_temperature: float) -> float:
+        chosen = track_probabilities(logits, np.exp(log_temperature))[np.arange(len(actual)), actual]
+        return float(-np.log(chosen.clip(LEAST_PROBABILITY)).mean())
+
+    bounds = np.log([LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE])
+    return float(np.exp(minimize_scalar(loss, bounds=bounds, method="bounded").x))
+
+
+def unsure_threshold(
+    confidence: npt.NDArray[np.float64], correct: npt.NDArray[np.bool_], *, target: float = 0.9
+) -> float:
+    """Finds the lowest confidence from which on answers are right often enough; below it a track is "unsure".
+
+    The threshold lies halfway between two tracks' confidences, or is 0 if all tracks can be answered. If even the
+    surest tracks are wrong too often, it is above 1, and every track is unsure.
+
+    Args:
+        confidence: `(track,)`, the highest probability of each validation track.
+        correct: `(track,)`, whether the genre with that probability is the actual one.
+        target: The share of the answered tracks that must be right, 0..1.
+
+    Raises:
+        ValueError: No tracks, or lengths differ.
+    """
+    _check_lengths("unsure_threshold", len(confidence), len(correct))
+    order = np.argsort(-confidence, kind="stable")
+    ranked = confidence[order]
+    right = np.cumsum(correct[order]) / np.arange(1, len(order) + 1)
+    # Tracks of equal confidence are answered together or not at all.
+    possible = np.append(ranked[:-1] > ranked[1:], True) & (right >= target)
+    if not possible.any():
+        return NEVER_ANSWER
+    answered = int(np.flatnonzero(possible)[-1]) + 1
+    return 0.0 if answered == len(ranked) else float(ranked[answered - 1 : answered + 1].mean())
+
+
+def answered(confidence: npt.NDArray[np.float64], threshold: float) -> npt.NDArray[np.bool_]:
+    """Says of each track whether it is answered: `(track,)`; the others are unsure."""
+    return np.asarray(confidence >= threshold)
+
+
+def _check_lengths(name: str, tracks: int, labels: int) -> None:
+    if tracks != labels or tracks == 0:
+        raise ValueError(f"{name} needs one label for each track, and at least one track, got {labels} for {tracks}")
