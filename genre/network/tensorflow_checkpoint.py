@@ -67,7 +67,9 @@ def read_index(path: Path) -> dict[str, Entry]:
     """
     table = path.read_bytes()
     if len(table) < FOOTER_BYTES or struct.unpack("<Q", table[-8:])[0] != TABLE_MAGIC:
-        raise ValueError(f"{path} must be the index of a TensorFlow checkpoint: its last bytes are not a LevelDB table's")
+        raise ValueError(
+            f"{path} must be the index of a TensorFlow checkpoint: its last bytes are not a LevelDB table's"
+        )
     footer = table[-FOOTER_BYTES:]
     _, _, position = _block_handle(footer, 0)  # of the metaindex block, which holds nothing here
     offset, size, _ = _block_handle(footer, position)
