@@ -1,0 +1,1 @@
+"""The networks: their layers, their files, and what they run on."""

@@ -39,7 +39,7 @@ def fit_head(features: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]) -
     """
     support = np.bincount(labels)
     if len(support) < 2 or support.min() == 0:
-        raise ValueError(f"a head needs tracks of at least two genres and of each, got {support.tolist()}")
+        raise ValueError(f"a head needs at least two genres, each with tracks, got {support.tolist()}")
     clips = features.reshape(-1, features.shape[2]).astype(np.float64)
     mean, deviation = clips.mean(axis=0), clips.std(axis=0) + 1e-6
     standardised = (features - mean) / deviation

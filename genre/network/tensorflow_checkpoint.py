@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -56,7 +57,7 @@ def read_tensors(prefix: str | Path, wanted: Callable[[str], bool]) -> dict[str,
     entries = read_index(Path(f"{prefix}.index"))
     path = Path(f"{prefix}.data-00000-of-00001")
     with path.open("rb") as file:
-        return {name: _tensor(file.seek, file.read, path, name, entries[name]) for name in entries if wanted(name)}
+        return {name: _tensor(file, path, name, entries[name]) for name in entries if wanted(name)}
 
 
 def read_index(path: Path) -> dict[str, Entry]:
@@ -100,13 +101,11 @@ def _crc_of_byte(value: int) -> int:
 CRC_TABLE = [_crc_of_byte(value) for value in range(256)]
 
 
-def _tensor(
-    seek: Callable[[int], int], read: Callable[[int], bytes], path: Path, name: str, entry: Entry
-) -> npt.NDArray[np.float32]:
+def _tensor(file: BinaryIO, path: Path, name: str, entry: Entry) -> npt.NDArray[np.float32]:
     if entry.dtype != FLOAT32 or entry.size != 4 * prod(entry.shape):
         raise ValueError(f"{path}: {name} must be float32 in {entry.shape}, got type {entry.dtype}, {entry.size} bytes")
-    seek(entry.offset)
-    data = read(entry.size)
+    file.seek(entry.offset)
+    data = file.read(entry.size)
     if len(data) != entry.size or masked_crc32c(data) != entry.crc:
         raise ValueError(f"{path}: the checksum of {name} does not fit; the file is damaged, install it again")
     return np.frombuffer(data, "<f4").reshape(entry.shape)
@@ -144,8 +143,8 @@ def _entry(message: bytes) -> Entry:
     return Entry(fields.get(1, 0), shape, fields.get(4, 0), fields.get(5, 0), fields.get(6, 0))
 
 
-def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """Yields the number and the value of each field of a protocol-buffer message."""
+def _fields(message: bytes) -> Iterator[tuple[int, Any]]:
+    """Yields the number and the value, an int or bytes, of each field of a protocol-buffer message."""
     position = 0
     while position < len(message):
         tag, position = _varint(message, position)

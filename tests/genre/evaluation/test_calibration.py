@@ -39,38 +39,42 @@ def test_a_track_has_the_mean_of_its_clips_probabilities():
 
 
 def test_a_temperature_without_tracks_is_an_error():
-    with pytest.raises(ValueError, match="needs one label for each track, and at least one track, got 0 for 0"):
+    with pytest.raises(ValueError, match="needs one label for each track, at least one, got 0 for 0"):
         fit_temperature(np.zeros((0, 1, 3)), np.zeros(0, int))
 
 
-def test_the_threshold_lies_below_the_last_track_that_keeps_the_target():
-    confidence = np.array([0.9, 0.8, 0.7, 0.6, 0.5])
-    correct = np.array([True, True, True, False, False])
-    assert unsure_threshold(confidence, correct, target=0.75) == pytest.approx(0.55)
-    assert unsure_threshold(confidence, correct, target=1.0) == pytest.approx(0.65)
+def test_a_temperature_for_other_numbers_of_labels_than_tracks_is_an_error():
+    with pytest.raises(ValueError, match="got 1 for 2"):
+        fit_temperature(np.zeros((2, 1, 3)), np.zeros(1, int))
+
+
+def test_the_threshold_lies_below_the_last_track_that_keeps_the_expected_share():
+    confidence = np.array([0.95, 0.85, 0.6, 0.4])  # means: 0.95, 0.9, 0.8, 0.7
+    assert unsure_threshold(confidence, target=0.89) == pytest.approx(0.725)
+    assert unsure_threshold(confidence, target=0.79) == pytest.approx(0.5)
 
 
 def test_the_order_of_the_tracks_does_not_matter():
-    confidence = np.array([0.5, 0.9, 0.7, 0.6, 0.8])
-    correct = np.array([False, True, True, False, True])
-    assert unsure_threshold(confidence, correct, target=1.0) == pytest.approx(0.65)
+    assert unsure_threshold(np.array([0.4, 0.95, 0.6, 0.85])) == unsure_threshold(np.array([0.95, 0.85, 0.6, 0.4]))
 
 
-def test_all_are_answered_where_all_are_right_often_enough():
-    assert unsure_threshold(np.array([0.9, 0.2]), np.array([True, True])) == 0.0
+def test_all_are_answered_where_all_are_sure():
+    assert unsure_threshold(np.array([0.99, 0.95])) == 0.0
 
 
-def test_none_is_answered_where_the_surest_is_wrong():
-    threshold = unsure_threshold(np.array([0.9, 0.2]), np.array([False, False]))
-    assert not answered(np.array([1.0, 0.9]), threshold).any()
+def test_none_is_answered_where_the_surest_is_not_sure_enough():
+    assert not answered(np.array([1.0, 0.9]), unsure_threshold(np.array([0.8, 0.2]))).any()
 
 
-def test_equal_confidences_are_answered_together_or_not_at_all():
-    confidence = np.array([0.9, 0.7, 0.7])
-    correct = np.array([True, True, False])
-    assert answered(confidence, unsure_threshold(confidence, correct)).tolist() == [True, False, False]
+def test_of_the_answered_tracks_as_many_are_right_as_asked_for():
+    logits, actual = sampled()
+    probabilities = track_probabilities(logits, fit_temperature(logits[:2000], actual[:2000]))
+    threshold = unsure_threshold(probabilities[:2000].max(axis=1), target=0.9)
+    judged = answered(probabilities.max(axis=1), threshold) & (np.arange(4000) >= 2000)
+    right = probabilities.argmax(axis=1) == actual
+    assert right[judged].mean() == pytest.approx(0.9, abs=0.03)
 
 
-def test_a_threshold_for_other_numbers_of_labels_than_tracks_is_an_error():
-    with pytest.raises(ValueError, match="got 1 for 2"):
-        unsure_threshold(np.array([0.9, 0.7]), np.array([True]))
+def test_a_threshold_without_tracks_is_an_error():
+    with pytest.raises(ValueError, match="unsure_threshold needs at least one track, got 0"):
+        unsure_threshold(np.zeros(0))
