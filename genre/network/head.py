@@ -52,6 +52,33 @@ def fit_head(features: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]) -
     return _linear(weights, biases - weights @ mean)
 
 
+def cross_validated_logits(
+    features: npt.NDArray[np.float32], labels: npt.NDArray[np.int64], *, folds: int = 5, seed: int
+) -> npt.NDArray[np.float64]:
+    """Computes logits `(track, clip, genre)` of every track by a head that was fitted without it.
+
+    A temperature and a threshold can be fitted on them, so that no track has to be kept from training for it. Each
+    genre is dealt evenly to the folds.
+
+    Raises:
+        ValueError: A genre has fewer than two tracks.
+    """
+    if np.bincount(labels).min() < 2:
+        raise ValueError(f"cross-validation needs two tracks of each genre, got {np.bincount(labels).tolist()}")
+    fold = np.empty(len(labels), np.int64)
+    order = np.random.default_rng(seed).permutation(len(labels))
+    for genre in range(labels.max() + 1):
+        members = order[labels[order] == genre]
+        fold[members] = np.arange(len(members)) % folds
+    logits = np.empty((*features.shape[:2], labels.max() + 1))
+    for held_out in range(folds):
+        tested = fold == held_out
+        head = fit_head(features[~tested], labels[~tested])
+        with torch.inference_mode():
+            logits[tested] = head(torch.from_numpy(features[tested])).numpy()
+    return logits
+
+
 def discriminant(features: Array, labels: npt.NDArray[np.int64]) -> tuple[Array, Array]:
     """Linear discriminant analysis with equal priors: weights `(genre, feature)` and biases `(genre,)`."""
     centres = np.stack([features[labels == genre].mean(axis=0) for genre in range(labels.max() + 1)])

@@ -45,6 +45,7 @@ FLOOR_DECIBELS = 80.0  # what 0 stands for in a stored spectrogram, below the tr
 # The store keeps no track's level, so every track is heard at the same one. This peak power is the median of the
 # recordings that the recipe was chosen on, at full scale 1; a model then says the same of a quieter copy.
 PEAK_POWER = 80.0
+CLIPS_AT_ONCE = 2  # the front end makes 9 MB a clip: more clips at once leave the cache and take twice the time
 
 
 class Block(nn.Module):
@@ -132,8 +133,8 @@ class Musicnn(nn.Module):
 
     def features(self, mel_specgram: Tensor) -> Tensor:
         """Computes what the head learns from: `(batch, mel, frame)` in 0..1 -> `(batch, 200)`."""
-        features: Tensor = self.trunk(compressed_power(mel_specgram).transpose(1, 2))
-        return features
+        log_mel = compressed_power(mel_specgram).transpose(1, 2)  # (batch, frame, mel)
+        return torch.cat([self.trunk(clips) for clips in log_mel.split(CLIPS_AT_ONCE)])
 
 
 def compressed_power(mel_specgram: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from genre.network.head import fit_head
+from genre.network.head import cross_validated_logits, fit_head
 
 
 def features(tracks: list[int], size: int = 20, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -51,3 +51,23 @@ def test_a_feature_that_never_changes_does_no_harm():
 def test_a_genre_without_tracks_is_an_error(labels, support):
     with pytest.raises(ValueError, match=f"a head needs at least two genres, each with tracks, got {support}"):
         fit_head(np.zeros((3, 4, 5), np.float32), np.array(labels))
+
+
+def test_cross_validation_judges_each_track_without_having_learned_from_it():
+    clips, labels = features([10, 10, 10])
+    rng = np.random.default_rng(0)
+    noise = rng.normal(size=clips.shape).astype(np.float32)
+    assert (cross_validated_logits(clips, labels, seed=0).mean(axis=1).argmax(axis=1) == labels).mean() > 0.9
+    assert (cross_validated_logits(noise, labels, seed=0).mean(axis=1).argmax(axis=1) == labels).mean() < 0.7
+
+
+def test_cross_validation_repeats_bit_for_bit():
+    clips, labels = features([6, 6])
+    first, second = (cross_validated_logits(clips, labels, seed=3) for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+
+
+def test_cross_validation_with_a_single_track_of_a_genre_is_an_error():
+    clips, labels = features([5, 1])
+    with pytest.raises(ValueError, match=r"cross-validation needs two tracks of each genre, got \[5, 1\]"):
+        cross_validated_logits(clips, labels, seed=0)
