@@ -134,7 +134,7 @@ class Musicnn(nn.Module):
     def features(self, mel_specgram: Tensor) -> Tensor:
         """Computes what the head learns from: `(batch, mel, frame)` in 0..1 -> `(batch, 200)`."""
         log_mel = compressed_power(mel_specgram).transpose(1, 2)  # (batch, frame, mel)
-        return torch.cat([self.trunk(clips) for clips in log_mel.split(CLIPS_AT_ONCE)])
+        return torch.cat([self.trunk(clips) for clips in torch.split(log_mel, CLIPS_AT_ONCE)])
 
 
 def compressed_power(mel_specgram: Tensor) -> Tensor:
