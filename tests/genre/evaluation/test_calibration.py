@@ -1,0 +1,80 @@
+"""Temperature and threshold: known answers, edges, and that more trust is not given than is earned."""
+
+import numpy as np
+import pytest
+from scipy.special import softmax
+
+from genre.evaluation.calibration import answered, fit_temperature, track_probabilities, unsure_threshold
+
+
+def sampled(tracks: int = 4000, genres: int = 4) -> tuple[np.ndarray, np.ndarray]:
+    """Logits of one clip a track, and labels drawn with exactly the probabilities that they say."""
+    rng = np.random.default_rng(0)
+    logits = 2 * rng.normal(size=(tracks, 1, genres))
+    labels = [rng.choice(genres, p=p) for p in softmax(logits[:, 0], axis=1)]
+    return logits, np.array(labels)
+
+
+@pytest.mark.parametrize("factor", [0.25, 1.0, 3.0])
+def test_the_temperature_undoes_a_scale_of_the_logits(factor):
+    logits, actual = sampled()
+    assert fit_temperature(factor * logits, actual) == pytest.approx(factor, rel=0.1)
+
+
+def test_the_temperature_of_a_network_that_is_always_right_stays_in_range():
+    logits = 5 * np.eye(3)[:, None, :]
+    assert 0.05 <= fit_temperature(logits, np.arange(3)) <= 20
+
+
+def test_a_temperature_above_one_makes_every_answer_less_sure_and_changes_none():
+    logits, _ = sampled(100)
+    before, after = track_probabilities(logits), track_probabilities(logits, 2.0)
+    assert (after.max(axis=1) < before.max(axis=1)).all()
+    assert (after.argmax(axis=1) == before.argmax(axis=1)).all()
+
+
+def test_a_track_has_the_mean_of_its_clips_probabilities():
+    logits = np.log([[[0.8, 0.2], [0.4, 0.6]]])
+    np.testing.assert_allclose(track_probabilities(logits), [[0.6, 0.4]])
+
+
+def test_a_temperature_without_tracks_is_an_error():
+    with pytest.raises(ValueError, match="needs one label for each track, at least one, got 0 for 0"):
+        fit_temperature(np.zeros((0, 1, 3)), np.zeros(0, int))
+
+
+def test_a_temperature_for_other_numbers_of_labels_than_tracks_is_an_error():
+    with pytest.raises(ValueError, match="got 1 for 2"):
+        fit_temperature(np.zeros((2, 1, 3)), np.zeros(1, int))
+
+
+def test_the_threshold_lies_below_the_last_track_that_keeps_the_expected_share():
+    confidence = np.array([0.95, 0.85, 0.6, 0.4])  # means: 0.95, 0.9, 0.8, 0.7
+    assert unsure_threshold(confidence, target=0.89) == pytest.approx(0.725)
+    assert unsure_threshold(confidence, target=0.79) == pytest.approx(0.5)
+
+
+def test_the_order_of_the_tracks_does_not_matter():
+    assert unsure_threshold(np.array([0.4, 0.95, 0.6, 0.85])) == unsure_threshold(np.array([0.95, 0.85, 0.6, 0.4]))
+
+
+def test_all_are_answered_where_all_are_sure():
+    assert unsure_threshold(np.array([0.99, 0.95])) == 0.0
+
+
+def test_none_is_answered_where_the_surest_is_not_sure_enough():
+    assert not answered(np.array([1.0, 0.9]), unsure_threshold(np.array([0.8, 0.2]))).any()
+
+
+def test_of_the_answered_tracks_as_many_are_right_as_asked_for():
+    logits, actual = sampled()
+    probabilities = track_probabilities(logits, fit_temperature(logits[:2000], actual[:2000]))
+    threshold = unsure_threshold(probabilities[:2000].max(axis=1), target=0.9)
+    judged = answered(probabilities.max(axis=1), threshold) & (np.arange(4000) >= 2000)
+    right = probabilities.argmax(axis=1) == actual
+    assert right[judged].mean() == pytest.approx(0.9, abs=0.03)
+
+
+def test_a_threshold_without_tracks_is_an_error():
+    with pytest.raises(ValueError, match="unsure_threshold needs at least one track, got 0"):
+        unsure_threshold(np.zeros(0))
