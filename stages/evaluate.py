@@ -25,7 +25,8 @@ def main(
     hardware.seed_everything(computation.seed)
     device = hardware.choose_hardware(computation.device, computation.precision)
     device.place(network)
-    probabilities = inference.predict(network, torch.from_numpy(cuts), hardware=device).numpy()
+    temperature = content["calibration"]["temperature"]
+    probabilities = inference.predict(network, torch.from_numpy(cuts), hardware=device, temperature=temperature).numpy()
 
     genres = content["genres"]
     of_clips = predictions.of_clips(table, genres, probabilities)

@@ -7,14 +7,14 @@ import torch
 
 from genre.audio.params import Spectrogram
 from genre.console import stage
-from genre.network import hardware, model_file, unet
+from genre.network import hardware, inference, model_file, musicnn
 from genre.network.params import Model
 from genre.pipeline import tables
 from genre.pipeline.settings import Settings, flat, repository
 from genre.spectrograms import clips, store
 from genre.spectrograms.params import Clips
 from genre.tracking import live
-from genre.training import batches, checkpoint, loop, run_key
+from genre.training import batches, calibration, checkpoint, loop, pretrained, run_key
 from genre.training.params import Augment, Train
 
 
@@ -27,24 +27,40 @@ def main(settings: Settings, values: Path, index: Path, split_csv: Path, model_p
     genres = sorted(table["genre"].unique())
 
     hardware.seed_everything(train.seed)
-    dimensions = {"n_mels": spectrogram.n_mels, "clip_frames": clip.clip_frames, **model.model_dump()}
-    network = unet.GenreNet(genres=len(genres), **dimensions)
+    network_params = {"n_mels": spectrogram.n_mels, "clip_frames": clip.clip_frames, **model.model_dump()}
+    network = model_file.make_network(network_params, len(genres))
     device = hardware.choose_hardware(train.device, train.precision)
-    learners = batches.training_clips(spectrograms, table, genres, clip, augment, train)
     valid = batches.validation_clips(spectrograms, table, genres, clip)
     inputs, parameters = (values, index, split_csv), flat(clip, spectrogram, augment, model, train)
     key = run_key.run_key(inputs, parameters, {**vars(device), "torch": torch.__version__})
-    path = repository() / ".checkpoints" / f"{key}.pt"
-    print(f"{len(learners.tracks)} tracks, {len(learners)} clips an epoch, on {device.device} in {device.precision}")
+    path, source = repository() / ".checkpoints" / f"{key}.pt", {}
     with live.training_run(key, settings.sections, inputs) as run:
-        state = loop.fit(
-            network, learners, valid, train, hardware=device, checkpoint_path=path, key=key, on_epoch=run.log_epoch
-        )
-        network.load_state_dict(state.best)
+        if isinstance(network, musicnn.Musicnn):
+            print(f"{(table['subset'] == 'train').sum()} tracks; a head on the features of musicnn, on {device.device}")
+            fitted = pretrained.fit(
+                network, spectrograms, table, genres, clip, hardware=device, seed=train.seed, checkpoint_path=path
+            )
+            state, calibrated = fitted.state, calibration.fit(fitted.logits, fitted.labels)
+            source = {"licence": musicnn.LICENCE, "citation": musicnn.CITATION}
+            run.log_epoch(state.history[0])
+        else:
+            learners = batches.training_clips(spectrograms, table, genres, clip, augment, train)
+            print(
+                f"{len(learners.tracks)} tracks, {len(learners)} clips an epoch, on {device.device}, {device.precision}"
+            )
+            state = loop.fit(
+                network, learners, valid, train, hardware=device, checkpoint_path=path, key=key, on_epoch=run.log_epoch
+            )
+            network.load_state_dict(state.best)
+            calibrated = calibration.NOT_FITTED
+            if valid is not None:
+                logits = inference.compute_logits(network, valid[0], hardware=device).numpy()
+                of_tracks = logits.reshape(-1, clip.clips_per_track, len(genres))
+                calibrated = calibration.fit(of_tracks, valid[1][:: clip.clips_per_track].numpy())
         tables.write_csv(_history(state), history_csv)
         model_file.save(
-            model_pt, network, network_params=dimensions, genres=genres, clip_params=clip.model_dump(),
-            spectrogram=spectrogram.model_dump(),
+            model_pt, network, network_params=network_params, genres=genres, clip_params=clip.model_dump(),
+            spectrogram=spectrogram.model_dump(), calibration=calibrated, credits=source,
         )  # fmt: skip
         run.finish(model_pt, best_epoch=state.best_epoch)
     checkpoint.prune(path)

@@ -2,7 +2,7 @@
 
 from genre.audio.params import Spectrogram
 from genre.corpus.params import Data
-from genre.network.params import Model
+from genre.network.params import MUSICNN_SPECTROGRAM, Model
 from genre.pipeline.settings import Section, Settings, build, shown
 from genre.splits.params import Split
 from genre.training.params import Augment, Train
@@ -24,6 +24,7 @@ def check(settings: Settings) -> None:
         settings.load(kind)
         build(kind, settings.sections[kind.section], f"{settings.path}")  # refuses unknown keys too
     _check_crops(settings)
+    _check_pretrained(settings)
     _check_shortest_track(settings)
 
 
@@ -38,6 +39,17 @@ def _check_crops(settings: Settings) -> None:
         raise ValueError(
             f"train.crop_frames must be null for model.network reference, which fits one length only, got {crop}"
         )
+
+
+def _check_pretrained(settings: Settings) -> None:
+    """Checks that the pretrained network gets spectrograms like those that it was trained on."""
+    spectrogram = settings.load(Spectrogram)
+    for key, value in MUSICNN_SPECTROGRAM.items():
+        if settings.load(Model).network == "musicnn" and getattr(spectrogram, key) != value:
+            raise ValueError(
+                f"spectrogram.{key} must be {value} for model.network musicnn, which was trained on such spectrograms, "
+                f"got {getattr(spectrogram, key)}; `genre recipe pretrained` sets all that belongs to it"
+            )
 
 
 def _check_shortest_track(settings: Settings) -> None:

@@ -8,12 +8,23 @@ from genre.network.hardware import Hardware, explained
 EVALUATION_BATCH = 64
 
 
-def predict(network: nn.Module, clips: Tensor, *, hardware: Hardware) -> Tensor:
+def predict(network: nn.Module, clips: Tensor, *, hardware: Hardware, temperature: float = 1.0) -> Tensor:
     """Returns the genres' probabilities of clips `(clip, mel, frame)`: `(clip, genre)`, float32, on the CPU.
+
+    Args:
+        network: Computes logits `(batch, genre)` from `(batch, mel, frame)`.
+        clips: In 0..1.
+        hardware: Where the network computes.
+        temperature: Divides the logits; see `genre.training.calibration`.
 
     Raises:
         ValueError: Memory ran out; the message names the parameters to change.
     """
+    return (compute_logits(network, clips, hardware=hardware) / temperature).softmax(dim=1)
+
+
+def compute_logits(network: nn.Module, clips: Tensor, *, hardware: Hardware) -> Tensor:
+    """Returns the logits of clips `(clip, mel, frame)`: `(clip, genre)`; see `predict`."""
     network.eval()
     try:
         with torch.inference_mode(), hardware.autocast():
@@ -22,7 +33,7 @@ def predict(network: nn.Module, clips: Tensor, *, hardware: Hardware) -> Tensor:
             ]
     except (MemoryError, RuntimeError) as error:
         raise explained(error, "split.clip_frames") from error
-    return torch.cat(logits).softmax(dim=1)
+    return torch.cat(logits)
 
 
 def evaluate(network: nn.Module, clips: Tensor, labels: Tensor, *, hardware: Hardware) -> tuple[float, float]:

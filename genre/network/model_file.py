@@ -1,21 +1,40 @@
 """The model file: all that `genre predict` needs, in one file that runs no code when it is read."""
 
 import pickle
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
+from genre.network.musicnn import Musicnn
 from genre.network.unet import GenreNet
 from genre.pipeline import files
 
-# Beside the weights: what the network was made with, the genres in order, how a track is cut, the spectrogram.
-CONTENT = ("network_params", "genres", "clip_params", "spectrogram")
+# Beside the weights: what the network was made with, the genres in order, how a track is cut, the spectrogram, the
+# temperature and the threshold of `genre.training.calibration`, and where pretrained weights are from.
+CONTENT = ("network_params", "genres", "clip_params", "spectrogram", "calibration", "credits")
 # What torch raises for a file that is cut off, damaged or of another program, and what other content causes.
 UNREADABLE = (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, LookupError, TypeError, AttributeError)
 
 
-def save(path: Path, network: GenreNet, **content: Any) -> None:
+def make_network(network_params: Mapping[str, Any], genres: int) -> nn.Module:
+    """Makes the network that `network_params["network"]` names, with new weights.
+
+    Args:
+        network_params: `n_mels`, `clip_frames` and the section `model`.
+        genres: How many genres it tells apart.
+
+    Raises:
+        ValueError: The dimensions do not fit the network.
+    """
+    if network_params["network"] == "musicnn":
+        return Musicnn(genres=genres)
+    return GenreNet(genres=genres, **network_params)
+
+
+def save(path: Path, network: nn.Module, **content: Any) -> None:
     """Writes the weights and the parts named in `CONTENT`, which must be plain values (numbers, texts, lists).
 
     Raises:
@@ -29,7 +48,7 @@ def save(path: Path, network: GenreNet, **content: Any) -> None:
         torch.save({"weights": weights, **content}, file)
 
 
-def load(path: Path) -> tuple[GenreNet, dict[str, Any]]:
+def load(path: Path) -> tuple[nn.Module, dict[str, Any]]:
     """Reads a model file; runs no code that the file brings along.
 
     Returns:
@@ -50,13 +69,16 @@ def load(path: Path) -> tuple[GenreNet, dict[str, Any]]:
         ) from error
 
 
-def _network(content: dict[str, Any]) -> GenreNet:
+def _network(content: dict[str, Any]) -> nn.Module:
     weights, params = content["weights"], content["network_params"]
+    if not 0 < float(content["calibration"]["temperature"]) < float("inf"):
+        raise ValueError("its temperature must be above 0")
     values = sum(value.numel() for value in weights.values())
-    # Before memory is taken for what the file claims: the network has some 12 000 * base_channels**2 parameters.
-    if 4000 * params["base_channels"] ** 2 > values or params["n_mels"] * params["clip_frames"] > 1 << 23:
+    # Before memory is taken for what the file claims: the U-Net has some 12 000 * base_channels**2 parameters.
+    too_large = params["network"] != "musicnn" and 4000 * params["base_channels"] ** 2 > values
+    if too_large or params["n_mels"] * params["clip_frames"] > 1 << 23:
         raise ValueError("its dimensions are beyond its weights")
-    network = GenreNet(genres=len(content["genres"]), **params)
+    network = make_network(params, len(content["genres"]))
     kinds = {name: value.dtype for name, value in network.state_dict().items()}
     if any(kinds.get(name) != value.dtype or not value.isfinite().all() for name, value in weights.items()):
         raise ValueError("a weight is no number, or of another type")

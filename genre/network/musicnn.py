@@ -1,4 +1,4 @@
-"""musicnn: a network that learned to tag the Million Song Dataset, with a head that learns the genres at hand.
+"""musicnn: a network that was trained to tag the Million Song Dataset, with a head that is fitted to the genres.
 
 Pons and Serra, "musicnn: Pre-trained convolutional neural networks for music audio tagging", 2019, arXiv:1909.06654.
 The trunk is their model `MSD_musicnn`, and stays as published; only the head, a linear layer on its features, is fitted
@@ -23,10 +23,6 @@ CITATION = (
     "Jordi Pons and Xavier Serra (2019): musicnn: Pre-trained convolutional neural networks for music audio tagging. "
     "arXiv:1909.06654"
 )
-# The trunk learned from spectrograms with these parameters, in patches of 187 frames. It pools over time, so a clip of
-# 192 frames, a multiple of 32, does as well.
-SPECTROGRAM = {"sample_rate": 16_000, "n_fft": 512, "hop_length": 256, "n_mels": 96}
-
 TIMBRE_FILTERS = ((7, 38, 204), (7, 67, 204))  # frames, mel bands, channels
 RHYTHM_FILTERS = ((128, 1, 51), (64, 1, 51), (32, 1, 51))
 FRONT_CHANNELS = sum(channels for _, _, channels in TIMBRE_FILTERS + RHYTHM_FILTERS)  # 561
@@ -42,7 +38,7 @@ TAGS = (
 )  # fmt: skip
 EPSILON = 1e-3  # of batch norm, Keras's default
 FLOOR_DECIBELS = 80.0  # what 0 stands for in a stored spectrogram, below the track's peak
-# The store keeps no track's level, so every track is heard at the same one. This peak power is the median of the
+# The store keeps no track's level, so every track is taken to have the same one. This peak power is the median of the
 # recordings that the recipe was chosen on, at full scale 1; a model then says the same of a quieter copy.
 PEAK_POWER = 80.0
 CLIPS_AT_ONCE = 2  # the front end makes 9 MB a clip: more clips at once leave the cache and take twice the time
@@ -161,9 +157,7 @@ def load_pretrained(prefix: str | None = None) -> Trunk:
     blocks = [*trunk.front, *trunk.middle]
     norms = [trunk.norm, *(block.norm for block in blocks), trunk.pooled_norm, trunk.dense_norm]
     for number, block in enumerate(blocks):
-        kernel = tensors[
-            _numbered("conv2d", number) + "/kernel"
-        ]  # (frame, mel, 1, output) or (frame, input, 1, output)
+        kernel = tensors[_numbered("conv2d", number) + "/kernel"]  # (frame, mel or input, 1, output)
         axes = (3, 2, 0, 1) if number < len(trunk.front) else (3, 1, 0, 2)
         _set(block.convolution.weight, kernel.transpose(axes))
         _set(block.convolution.bias, tensors[_numbered("conv2d", number) + "/bias"])

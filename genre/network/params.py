@@ -6,12 +6,16 @@ from pydantic import Field
 
 from genre.pipeline.settings import Section
 
+# musicnn was trained on spectrograms with these parameters, in patches of 187 frames. It pools over time, so a clip of
+# 192 frames, a multiple of 32, does as well.
+MUSICNN_SPECTROGRAM = {"sample_rate": 16_000, "n_fft": 512, "hop_length": 256, "n_mels": 96}
+
 
 class Model(Section):
-    """The network's architecture; see `genre.network.unet`."""
+    """The network's architecture; see `genre.network.unet` and, for musicnn, `genre.network.musicnn`."""
 
     section: ClassVar[str] = "model"
-    network: Literal["unet", "reference"]
+    network: Literal["unet", "reference", "musicnn"]
     base_channels: Annotated[int, Field(ge=1, le=256)]
     activation: Literal["relu", "prelu"]
     dropout: Annotated[float, Field(ge=0, le=0.95)]

@@ -26,12 +26,14 @@ class Prediction:
         probabilities: `(genre,)`, the mean over the clips.
         clips: `(clip, genre)`.
         starts: `(clip,)`, the time at which each clip begins, in seconds.
+        unsure: Whether the highest probability is below the model's threshold; see `genre.training.calibration`.
     """
 
     genres: list[str]
     probabilities: npt.NDArray[np.float32]
     clips: npt.NDArray[np.float32]
     starts: npt.NDArray[np.float64]
+    unsure: bool = False
 
     @property
     def genre(self) -> str:
@@ -58,7 +60,7 @@ class Predictor:
             self.clips = build(Clips, content["clip_params"], f"{model_pt}")
         except (ValueError, TypeError) as error:
             raise ValueError(f"{model_pt} must be a model file of this project: {str(error)[:200]}") from error
-        self.genres = content["genres"]
+        self.genres, self.calibration = content["genres"], content["calibration"]
 
     def predict(self, path: Path) -> Prediction:
         """Predicts the genre of a file, which is cut into as many clips as in training.
@@ -76,5 +78,9 @@ class Predictor:
         starts = clip_starts(len(mel_specgram), self.clips.clips_per_track, frames, self.clips.clip_spacing)
         clips = np.stack([mel_specgram[start : start + frames].T for start in starts])
         hardware = Hardware("cpu", "float32", torch.get_num_threads())
-        probabilities = predict(self.network, torch.from_numpy(clips), hardware=hardware).numpy()
-        return Prediction(self.genres, probabilities.mean(axis=0), probabilities, np.array(starts) * hop)
+        probabilities = predict(
+            self.network, torch.from_numpy(clips), hardware=hardware, temperature=self.calibration["temperature"]
+        ).numpy()
+        mean = probabilities.mean(axis=0)
+        unsure = bool(mean.max() < self.calibration["unsure_below"])
+        return Prediction(self.genres, mean, probabilities, np.array(starts) * hop, unsure)

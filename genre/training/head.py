@@ -32,7 +32,7 @@ def fit_head(features: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]) -
 
     Returns:
         A layer `(clip, feature)` -> `(clip, genre)` of logits, to be divided by a temperature that is fitted on other
-        tracks (`genre.evaluation.calibration`).
+        tracks (`genre.training.calibration`).
 
     Raises:
         ValueError: There are fewer than two genres, or a genre without tracks.

@@ -15,7 +15,7 @@ def params(tmp_path):
 
 def test_every_recipe_has_a_title_and_fits_the_params_file(params):
     found = recipe.names(ROOT / "recipes")
-    assert {"unet", "reference"} <= found.keys()
+    assert {"unet", "reference", "pretrained"} <= found.keys()
     for name, title in found.items():
         assert len(title) > 20
         recipe.apply(name, params, ROOT / "recipes")  # checks all of the file
@@ -55,7 +55,7 @@ def test_a_recipe_that_does_not_fit_changes_nothing(tmp_path, params, text, mess
 
 
 def test_an_unknown_recipe_and_a_place_without_recipes_are_refused(tmp_path):
-    with pytest.raises(ValueError, match="'nett' is not a recipe; there are reference"):
+    with pytest.raises(ValueError, match="'nett' is not a recipe; there are pretrained, reference"):
         recipe.values("nett", ROOT / "recipes")
     with pytest.raises(ValueError, match="none is missing; run in the repository's root"):
         recipe.names(tmp_path / "none")

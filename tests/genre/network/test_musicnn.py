@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from genre import audio
+from genre.audio import mel
 from genre.network.musicnn import (
     FEATURES,
-    SPECTROGRAM,
     TAGS,
     Block,
     Musicnn,
@@ -18,6 +17,7 @@ from genre.network.musicnn import (
     installed_weights,
     load_pretrained,
 )
+from genre.network.params import MUSICNN_SPECTROGRAM
 from tests.genre.network.test_tensorflow_checkpoint import write_checkpoint
 
 
@@ -137,7 +137,7 @@ def drum_and_tone() -> np.ndarray:
 
 @published
 def test_the_published_weights_give_the_stored_features():
-    mel_specgram = torch.from_numpy(audio.log_mel(drum_and_tone(), **SPECTROGRAM)[:192].T.astype(np.float32))
+    mel_specgram = torch.from_numpy(mel.log_mel(drum_and_tone(), **MUSICNN_SPECTROGRAM)[:192].T.astype(np.float32))
     trunk = load_pretrained()
     with torch.inference_mode():
         features = trunk(compressed_power(mel_specgram[None]).transpose(1, 2))[0]

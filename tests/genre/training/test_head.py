@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from genre.network.head import cross_validated_logits, fit_head
+from genre.training.head import cross_validated_logits, fit_head
 
 
 def features(tracks: list[int], size: int = 20, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

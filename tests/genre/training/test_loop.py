@@ -49,7 +49,9 @@ def clips(store, **changes):
     return TrainingClips(store, list(store.index), [0, 1, 0, 1], **{**options, **changes})
 
 
-@pytest.mark.parametrize(("batch_size", "network_params"), [(4, [4, 4, 4]), (5, [5, 5, 2]), (11, [11]), (12, [12]), (64, [12])])
+@pytest.mark.parametrize(
+    ("batch_size", "network_params"), [(4, [4, 4, 4]), (5, [5, 5, 2]), (11, [11]), (12, [12]), (64, [12])]
+)
 def test_an_epoch_has_the_steps_that_the_schedule_counts_on(store, batch_size, sizes):
     made = clips(store)
     assert [len(labels) for _, labels in made.batches(1, batch_size)] == sizes

@@ -1,4 +1,4 @@
-"""Makes probabilities mean what they say, and finds from when on an answer can be relied on.
+"""Calibrates probabilities, and finds the confidence above which predictions are reliable.
 
 Temperature scaling (Guo et al. 2017, "On calibration of modern neural networks", arXiv:1706.04599, section 4.2) divides
 the logits by one number, fitted on validation tracks: above 1 it makes a network less sure of itself, below 1 surer.
@@ -16,6 +16,25 @@ from scipy.special import softmax
 LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE = 0.05, 20.0
 LEAST_PROBABILITY = 1e-7  # as in the log loss of genre.evaluation.metrics
 NEVER_ANSWER = 1.01  # above every probability
+
+
+# What a model file says where no track was left to fit a temperature on: probabilities as they are, all answered.
+NOT_FITTED = {"temperature": 1.0, "unsure_below": 0.0}
+
+
+def fit(logits: npt.NDArray[np.float64], actual: npt.NDArray[np.int64]) -> dict[str, float]:
+    """Fits temperature and threshold to tracks that the network was not trained on.
+
+    Args:
+        logits: `(track, clip, genre)`.
+        actual: `(track,)`.
+
+    Returns:
+        `temperature`, and `unsure_below`: a track whose highest probability is lower is "unsure".
+    """
+    temperature = fit_temperature(logits, actual)
+    confidence = track_probabilities(logits, temperature).max(axis=1)
+    return {"temperature": temperature, "unsure_below": unsure_threshold(confidence)}
 
 
 def track_probabilities(logits: npt.NDArray[np.float64], temperature: float = 1.0) -> npt.NDArray[np.float64]:
@@ -49,16 +68,16 @@ def fit_temperature(logits: npt.NDArray[np.float64], actual: npt.NDArray[np.int6
 def unsure_threshold(confidence: npt.NDArray[np.float64], *, target: float = 0.9) -> float:
     """Finds the lowest confidence from which on answers are right often enough; below it a track is "unsure".
 
-    Of tracks with calibrated probabilities, the mean confidence is the expected share of right answers. This is what
-    reaches the target here. To count right answers instead gives a threshold that hangs on two or three tracks, where
-    there are some thirty of validation, and fewer right answers than asked for on others.
+    Of tracks with calibrated probabilities, the mean confidence is the expected share of correct answers. This is what
+    reaches the target here. To count correct answers instead gives a threshold that hangs on two or three tracks, where
+    there are some thirty of validation, and fewer correct answers than asked for on others.
 
     The threshold lies halfway between two tracks' confidences, and is 0 if all tracks can be answered. If not even the
     surest track can, it is above 1.
 
     Args:
         confidence: `(track,)`, the highest probability of each validation track, with the fitted temperature.
-        target: The share of the answered tracks that is to be right, 0..1.
+        target: The share of the answered tracks that is to be correct, 0..1.
 
     Raises:
         ValueError: No tracks.

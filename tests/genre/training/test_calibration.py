@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from genre.evaluation.calibration import answered, fit_temperature, track_probabilities, unsure_threshold
+from genre.training.calibration import answered, fit_temperature, track_probabilities, unsure_threshold
 
 
 def sampled(tracks: int = 4000, genres: int = 4) -> tuple[np.ndarray, np.ndarray]:
