@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binomtest
 
 from genre.evaluation import metrics, predictions
 from genre.pipeline import tables
@@ -54,18 +53,6 @@ class Comparison:
         return rows.assign(correct=np.where(who == "", "neither", who)).reset_index(drop=True)
 
 
-def mcnemar(only_a: int, only_b: int) -> float:
-    """Returns the exact two-sided p-value of McNemar's test (McNemar 1947, Psychometrika 12:153).
-
-    Chance gives each of the `only_a + only_b` tracks that one run alone classifies correctly to A or to B as a coin
-    does, so the test is a binomial test of 1/2. Without such a track p is 1. Recommended for two classifiers on one
-    test set by Dietterich (1998), "Approximate statistical tests for comparing supervised classification learning
-    algorithms", Neural Computation 10:1895.
-    """
-    decided = only_a + only_b
-    return float(binomtest(only_a, decided, 0.5).pvalue) if decided else 1.0
-
-
 def bootstrap_difference(only_a: int, only_b: int, tracks: int, *, seed: int = 0) -> tuple[float, float]:
     """Returns the 95 % percentile interval of accuracy B less accuracy A, over 10 000 draws of tracks (Efron 1979).
 
@@ -102,7 +89,7 @@ def compare(a: pd.DataFrame, b: pd.DataFrame, *, names: tuple[str, str], subset:
     discordant = int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum())
     return Comparison(
         names, subset, tracks, (int(right_a.sum()), int(right_b.sum())), discordant,
-        mcnemar(*discordant), bootstrap_difference(*discordant, len(tracks)),
+        metrics.mcnemar(*discordant), bootstrap_difference(*discordant, len(tracks)),
     )  # fmt: skip
 
 

@@ -44,6 +44,7 @@ def main(
     files.write_json(scores | {"leaks": leaks}, folder / "metrics.json")
     for subset, score in scores.items():
         print(report.sentence(subset, score))
+    print(*report.against_baselines(of_clips, simpler, content["network_params"]["network"]), sep="\n")
     results.record(model_pt, [*folder.glob("*.json"), folder / "predictions.csv", folder / "tracks.csv"], register=True)
 
 

@@ -33,6 +33,18 @@ def wilson(correct: int, items: int) -> tuple[float, float]:
     return float(interval.low), float(interval.high)
 
 
+def mcnemar(only_a: int, only_b: int) -> float:
+    """Returns the exact two-sided p-value of McNemar's test (McNemar 1947, Psychometrika 12:153).
+
+    Chance gives each of the `only_a + only_b` tracks that one run alone classifies correctly to A or to B as a coin
+    does, so the test is a binomial test of 1/2. Without such a track p is 1. Recommended for two classifiers on one
+    test set by Dietterich (1998), "Approximate statistical tests for comparing supervised classification learning
+    algorithms", Neural Computation 10:1895.
+    """
+    decided = only_a + only_b
+    return float(binomtest(only_a, decided, 0.5).pvalue) if decided else 1.0
+
+
 def macro_f1(actual: Sequence[str], predicted: Sequence[str]) -> float:
     """Returns the mean F1 of the genres in `actual`: each genre counts the same; one never predicted scores 0.
 

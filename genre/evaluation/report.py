@@ -34,6 +34,33 @@ def per_genre(of_clips: pd.DataFrame, subsets: Sequence[str]) -> dict[str, dict[
     return {subset: metrics.per_genre(tracks[tracks["subset"] == subset]).to_dict("index") for subset in subsets}
 
 
+def against_baselines(of_clips: pd.DataFrame, simpler: Mapping[str, pd.DataFrame], network: str) -> list[str]:
+    """Says in lines whether the network is better than the best simpler system on the held-out tracks, and what to do.
+
+    Args:
+        of_clips: The network's clip predictions.
+        simpler: system -> its clip predictions.
+        network: `model.network`.
+    """
+    subset = tables.held_out(of_clips["subset"])
+    correct = {name: _correct(rows, subset) for name, rows in {"network": of_clips, **simpler}.items()}
+    best = max(simpler, key=lambda name: correct[name].mean())
+    ours, theirs = correct["network"], correct[best]
+    p = metrics.mcnemar(int((ours & ~theirs).sum()), int((theirs & ~ours).sum()))
+    figures = f"{ours.mean():.1%} of the {subset} tracks, the best simpler system ({best}) {theirs.mean():.1%}"
+    if ours.mean() > theirs.mean() and p < metrics.ALPHA:
+        return [f"The network is better: {figures}; exact McNemar p = {p:.2g}."]
+    lines = [f"The network is not better than chance allows for: {figures}; exact McNemar p = {p:.2g}."]
+    if network != "musicnn":
+        lines.append("With few tracks a pretrained network does better: `genre recipe pretrained`, then `dvc repro`.")
+    return lines
+
+
+def _correct(rows: pd.DataFrame, subset: str) -> "pd.Series[bool]":
+    tracks = predictions.by_track(rows[rows["subset"] == subset]).set_index("track").sort_index()
+    return tracks["actual"] == tracks["predicted"]
+
+
 def sentence(subset: str, score: Mapping[str, float]) -> str:
     """Says in one line which share of a subset's tracks and clips is classified correctly."""
     low, high = score["track_accuracy_low"], score["track_accuracy_high"]

@@ -13,7 +13,7 @@ from genre.network import model_file
 from genre.network.hardware import Hardware
 from genre.network.inference import predict
 from genre.pipeline.settings import build
-from genre.spectrograms.clips import clip_starts
+from genre.spectrograms.clips import window_starts
 from genre.spectrograms.params import Clips
 
 
@@ -62,11 +62,15 @@ class Predictor:
             raise ValueError(f"{model_pt} must be a model file of this project: {str(error)[:200]}") from error
         self.genres, self.calibration = content["genres"], content["calibration"]
 
-    def predict(self, path: Path) -> Prediction:
-        """Predicts the genre of a file, which is cut into as many clips as in training.
+    def predict(self, path: Path, *, step_seconds: float | None = None) -> Prediction:
+        """Predicts the genre of a file from windows of a clip's length that cover all of it.
+
+        Args:
+            path: The recording.
+            step_seconds: From the beginning of a window to that of the next one; None is the length of a clip.
 
         Raises:
-            ValueError: The file cannot be decoded, is shorter than a clip, or silent.
+            ValueError: The file cannot be decoded, is shorter than a clip, or silent; or the step is not above 0.
         """
         waveform = decoding.decode(path, self.spectrogram.sample_rate)
         if len(waveform) == 0 or np.abs(waveform).max() < reading.SILENCE:
@@ -75,12 +79,17 @@ class Predictor:
         frames, hop = self.clips.clip_frames, self.spectrogram.hop_length / self.spectrogram.sample_rate
         if len(mel_specgram) < frames:
             raise ValueError(f"{path}: {len(mel_specgram) * hop:.1f} s long, a clip takes {frames * hop:.1f} s")
-        starts = clip_starts(len(mel_specgram), self.clips.clips_per_track, frames, self.clips.clip_spacing)
-        clips = np.stack([mel_specgram[start : start + frames].T for start in starts])
-        hardware = Hardware("cpu", "float32", torch.get_num_threads())
-        probabilities = predict(
-            self.network, torch.from_numpy(clips), hardware=hardware, temperature=self.calibration["temperature"]
-        ).numpy()
+        step = frames if step_seconds is None else round(step_seconds / hop)
+        if step < 1:
+            raise ValueError(f"the step between windows must be at least {hop:.3f} s, got {step_seconds}")
+        starts = window_starts(len(mel_specgram), frames, step)
+        probabilities = self._probabilities([mel_specgram[start : start + frames].T for start in starts])
         mean = probabilities.mean(axis=0)
         unsure = bool(mean.max() < self.calibration["unsure_below"])
         return Prediction(self.genres, mean, probabilities, np.array(starts) * hop, unsure)
+
+    def _probabilities(self, windows: list[npt.NDArray[np.float16]]) -> npt.NDArray[np.float32]:
+        """Computes `(window, genre)` from windows `(mel, frame)`."""
+        clips, hardware = torch.from_numpy(np.stack(windows)), Hardware("cpu", "float32", torch.get_num_threads())
+        temperature = self.calibration["temperature"]
+        return np.asarray(predict(self.network, clips, hardware=hardware, temperature=temperature).numpy())

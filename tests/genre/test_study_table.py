@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from genre import compare, study_table
+from genre import study_table
 from genre.evaluation import metrics
 
 
@@ -49,7 +49,7 @@ def test_a_single_seed_has_no_deviation_and_perfect_outcomes_the_interval_of_the
 @pytest.mark.parametrize(("only_a", "only_b"), [(4, 0), (5, 0), (6, 0), (8, 1), (10, 4), (0, 0)])
 def test_with_one_outcome_a_track_the_sign_flip_test_is_mcnemars(only_a, only_b):
     sums = np.array([1.0] * only_a + [-1.0] * only_b + [0.0] * 20)
-    assert study_table.sign_flip_p(sums) == pytest.approx(compare.mcnemar(only_a, only_b), abs=0.015)
+    assert study_table.sign_flip_p(sums) == pytest.approx(metrics.mcnemar(only_a, only_b), abs=0.015)
 
 
 def test_a_difference_is_paired_and_says_whether_it_is_sign_flip_p():
