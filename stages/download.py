@@ -25,6 +25,8 @@ def main(settings: Settings, gtzan: Path, audio: Path, tracks_csv: Path, exclude
             new.mkdir(parents=True)
             if root.is_relative_to(incoming):
                 folder.move_usable(scanned, root, new)
+            else:  # DVC warns of an empty folder at every command
+                (new / "README.txt").write_text("The recordings are read where they are; data/tracks.csv names them.\n")
     finally:
         shutil.rmtree(incoming, ignore_errors=True)
     usable, excluded = tracks.tables_of(scanned, None if root.is_relative_to(incoming) else root.absolute())
