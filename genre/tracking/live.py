@@ -1,21 +1,21 @@
-"""A training in MLflow while it goes on: one run for one model, so that training the same again adds nothing.
+"""A training in MLflow while it goes on: its parameters at the start, each epoch, and the model's digest at the end.
 
 Everything is done in the background. A tracking server that fails or is slow costs at most `PATIENCE` seconds a stage
-and never a result; what it missed is added later, by `recording`.
+and never a result; what it missed is added later by `genre.tracking.results`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from genre.pipeline import files
-from genre.tracking import journal
-from genre.tracking.mlflow_store import DATA, SPLIT, Row, Store, address, enabled
-from genre.tracking.tags import experiment_tags, name_of, process_tags, study
+from genre.pipeline.files import md5
+from genre.pipeline.settings import repository
+from genre.tracking.mlflow_store import Row, Store, address, enabled
+from genre.tracking.tags import DATA, KEY, MODEL, SPLIT, experiment_tags, name_of, process_tags, study_of
 from genre.tracking.worker import Background
 
 PATIENCE = {"local": 120.0, "server": 15.0}  # seconds; making a local database takes about ten
@@ -23,76 +23,54 @@ ADVICE = "the results are on disk, and `genre sync` brings them to MLflow later"
 
 
 class TrainingRun:
-    """The run of a training that is going on."""
+    """The run of a training that is going on; a training with the same key goes on in the same run."""
 
-    def __init__(self, background: Background, inputs: str, parameters: Mapping[str, Any], tags: Mapping[str, str]):
-        self.background, self.inputs, self.parameters = background, inputs, parameters
-        self.tags = {"genre.inputs": inputs, **tags, **process_tags(), **experiment_tags()}
-        self.rows: list[Row] = []
-        self.epochs: set[int] = set()
-        self.store: Store
-        self.run: Any = None
-        self.known = False
-        psutil.cpu_percent()  # from here on it counts
+    def __init__(self, background: Background, key: str, parameters: Mapping[str, Any], data: Mapping[str, str]):
+        self.background, self.key, self.parameters, self.data = background, key, parameters, data
+        psutil.cpu_percent()  # the next call measures from here on
         background.submit(self._start)
 
     def _start(self) -> None:
         self.store = Store()
         self.store.end_abandoned()
+        tags = {KEY: self.key, **{DATA + name: digest for name, digest in self.data.items()},
+                **process_tags(), **experiment_tags()}  # fmt: skip
+        name = name_of(self.key)
         with self.store.lock():
-            self.run = self.store.find("inputs", self.inputs)
-            if self.run is None:
-                self._create()
-                return
-        self.known = "genre.model" in self.run.data.tags
-        if self.known:
-            return
-        self.epochs = self.store.epochs(self.run.info.run_id)
-        self.store.client.update_run(self.run.info.run_id, status="RUNNING")
-        self.store.tag(self.run, self.tags)  # of the process that goes on with it
-
-    def _create(self) -> None:
-        self.run = self.store.create(name_of(self.inputs), self.tags, study=study()[0])
+            found = self.store.find(KEY, self.key)
+            self.run = found or self.store.create(name, tags, study=study_of(name))
+        self.store.tag(self.run, tags)
         self.store.log_parameters(self.run, self.parameters)
-        digests = {name.removeprefix(DATA): value for name, value in self.tags.items() if name.startswith(DATA)}
-        self.store.log_datasets(self.run.info.run_id, digests)
+        if not self.run.inputs.dataset_inputs:
+            self.store.log_datasets(self.run.info.run_id, self.data)
+        if MODEL not in self.run.data.tags:
+            self.store.client.update_run(self.run.info.run_id, status="RUNNING")
 
     def log_epoch(self, row: Row) -> None:
-        """Logs one row of the history; a run that has this training already is left as it is."""
-        self.rows.append({**row, **_load()})
-        self.background.submit(self._log)
-
-    def _log(self) -> None:
-        rows = [row for row in list(self.rows) if int(row["epoch"]) not in self.epochs]
-        if not self.known and rows:
-            self.store.log_history(self.run.info.run_id, rows)
-            self.epochs |= {int(row["epoch"]) for row in rows}
+        """Logs one row of the history, unless the run has this epoch already."""
+        measured = {**row, **_load()}
+        self.background.submit(lambda: self.store.log_history(self.run.info.run_id, [measured]))
 
     def finish(self, model_pt: Path, *, best_epoch: int) -> None:
-        """Ends the run with the model's name of content; a run that has this very model already takes its place."""
-        digest = files.md5(model_pt)
-        journal.note(digest, self.inputs)
+        """Ends the run with the digest of the model; if another run has this model already, this one is removed."""
+        digest = md5(model_pt)
+        note_key(digest, self.key)
         self.background.submit(partial(self._finish, digest, best_epoch))
 
     def _finish(self, digest: str, best_epoch: int) -> None:
-        if self.known and self.run.data.tags["genre.model"] != digest:  # same inputs, other bits: a GPU may do that
-            self.known, self.epochs = False, set()
-            self._create()
-            self._log()
-        twin = self.store.find("model", digest, besides=self.run.info.run_id, split=self.tags.get(DATA + SPLIT))
-        if twin is not None and not self.known:
-            self.store.client.delete_run(self.run.info.run_id)
-            self.store.tag(twin, {"genre.inputs": self.inputs})
-        elif not self.known:
-            self.store.tag(self.run, {"genre.model": digest, "genre.best_epoch": str(best_epoch)})
-            self.store.client.set_terminated(self.run.info.run_id, "FINISHED")
-        journal.forget(digest)
+        run_id = self.run.info.run_id
+        duplicate = self.store.find(MODEL, digest, besides=run_id, split=self.data.get(SPLIT))
+        if duplicate is not None and MODEL not in self.run.data.tags:
+            self.store.client.delete_run(run_id)
+            self.store.tag(duplicate, {KEY: self.key})
+        else:
+            self.store.tag(self.run, {MODEL: digest, "genre.best_epoch": str(best_epoch)})
+            self.store.client.set_terminated(run_id, "FINISHED")
+        forget_key(digest)
 
     def fail(self, status: str) -> None:
         """Ends the run as `FAILED` or `KILLED`."""
-        self.background.submit(
-            lambda: None if self.known else self.store.client.set_terminated(self.run.info.run_id, status)
-        )
+        self.background.submit(lambda: self.store.client.set_terminated(self.run.info.run_id, status))
 
 
 class Untracked:
@@ -120,31 +98,49 @@ def training_run(
         yield Untracked()
         return
     parameters = {f"{name}.{key}": value for name, section in sections.items() for key, value in section.items()}
-    tags = {DATA + path.name: files.md5(path) for path in inputs}
-    with _tracked(key, parameters, tags) as run:
-        yield run
-
-
-@contextmanager
-def _tracked(inputs: str, parameters: Mapping[str, Any], tags: Mapping[str, str]) -> Iterator[TrainingRun]:
     background = in_background()
-    run = TrainingRun(background, inputs, parameters, tags)
+    run = TrainingRun(background, key, parameters, {path.name: md5(path) for path in inputs})
     try:
         yield run
-    except Exception:
-        run.fail("FAILED")
-        raise
-    except BaseException:  # interrupted, or told to end
-        run.fail("KILLED")
+    except BaseException as error:
+        run.fail("FAILED" if isinstance(error, Exception) else "KILLED")  # the latter if interrupted or told to end
         raise
     finally:
         background.close()
 
 
 def in_background() -> Background:
-    """Gives the thread that talks to MLflow."""
+    """Returns a thread for the work with MLflow."""
     kind = "server" if address().startswith("http") else "local"
     return Background(patience=PATIENCE[kind], advice=f"MLflow at {address()} does not take part; {ADVICE}")
+
+
+# If MLflow is away when a training ends, its run does not get the model's digest. The key is then noted on disk, so
+# that the run, half logged, is found by it later.
+
+
+def _note(model: str) -> Path:
+    return repository() / ".checkpoints" / f"{model}.run_key"
+
+
+def note_key(model: str, key: str) -> None:
+    """Notes that the model with this MD5 is of the training with this key."""
+    with suppress(OSError):  # a disk that takes no note costs nothing else
+        _note(model).parent.mkdir(parents=True, exist_ok=True)
+        _note(model).write_text(key, encoding="utf-8")
+
+
+def noted_key(model: str) -> str | None:
+    """Returns what was noted, or None."""
+    with suppress(OSError, UnicodeDecodeError):
+        return _note(model).read_text(encoding="utf-8").strip()
+    return None
+
+
+def forget_key(model: str) -> None:
+    """Removes the note."""
+    with suppress(OSError):
+        _note(model).unlink()
 
 
 def _load() -> dict[str, float]:

@@ -1,8 +1,8 @@
 """The model as MLflow serves it: with its own code and environment, registered under one name.
 
-The alias `champion` is the best by validation: the version with the highest lower end of the 95 % interval of its
-accuracy by track, so that a perfect score on four tracks does not beat 90 % of two hundred. Accuracies on different
-corpora do not compare; each source of data has an alias of its own too, such as `champion-gtzan`.
+The alias `champion` is the best model of real recordings by validation: the version with the highest lower end of the
+95 % interval of its accuracy by track, so that a perfect score on four tracks does not beat 90 % of two hundred. Each
+source of data has an alias of its own too, such as `champion-gtzan`, since accuracies on other corpora do not compare.
 """
 
 import shutil
@@ -19,9 +19,14 @@ from genre.tracking.mlflow_store import Store
 NAME = "music-genre"
 TAG = "genre.registered"
 RANK = ("track_accuracy_low", "track_accuracy", "clip_accuracy")
-# What genre/serving.py imports, directly or not: the code that is shipped, and what it needs.
-MODULES = ("audio", "augment", "clips", "files", "model", "params", "prediction", "serving", "spectrograms", "training")
-PACKAGES = ("mlflow", "numpy", "pandas", "ruamel.yaml", "soundfile", "torch", "torchaudio", "tqdm")
+# The code that goes with a model: all that genre/prediction/serving.py imports, directly or not.
+MODULES = (
+    "audio/decoding", "audio/mel", "audio/params", "audio/reading", "network/hardware", "network/inference",
+    "network/model_file", "network/musicnn", "network/tensorflow_checkpoint", "network/unet", "pipeline/files",
+    "pipeline/settings", "pipeline/tables", "prediction/predictor", "prediction/serving", "spectrograms/clips",
+    "spectrograms/params", "spectrograms/store",
+)  # fmt: skip
+PACKAGES = ("mlflow", "numpy", "pandas", "pydantic", "ruamel.yaml", "soundfile", "torch", "torchaudio", "tqdm")
 DESCRIPTION = (
     "Tells the genre of a recording. In: `audio`, a file's bytes in base64, or `path`, a file on the server. "
     "Out: `genre` and `probabilities`. Each version is a trained model of the run that it links to."
@@ -29,7 +34,7 @@ DESCRIPTION = (
 
 
 def register(store: Store, run: Any, model_pt: Path | None, scores: Mapping[str, float]) -> None:
-    """Makes a version of the model of a run, unless there is one, and lets the best be champion.
+    """Makes a version of the model of a run, unless there is one, and updates the aliases.
 
     Args:
         model_pt: The model file; None ranks a version that is there, and makes none.
@@ -62,14 +67,14 @@ def save(folder: Path, model_pt: Path, **identity: Any) -> None:
     outputs = Schema([ColSpec(DataType.string, "genre"), ColSpec(Map(DataType.double), "probabilities")])
     with tempfile.TemporaryDirectory() as temporary, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of mlflow's own making
-        code = Path(temporary) / "genre"
-        code.mkdir()
-        for name in ("__init__", *MODULES):
-            shutil.copy(Path(__file__).with_name(f"{name}.py"), code)
+        code, package = Path(temporary) / "genre", Path(__file__).parents[1]
+        for name in ("__init__", *MODULES, *{f"{Path(name).parent}/__init__" for name in MODULES}):
+            (code / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(package / f"{name}.py", code / f"{name}.py")
         shutil.copy(model_pt, Path(temporary) / "model.pt")  # in DVC's cache it has another name
         pyfunc.save_model(
             folder,
-            loader_module="genre.serving",
+            loader_module="genre.prediction.serving",
             data_path=str(Path(temporary) / "model.pt"),
             code_paths=[str(code)],
             signature=ModelSignature(inputs, outputs),
@@ -80,7 +85,7 @@ def save(folder: Path, model_pt: Path, **identity: Any) -> None:
 
 
 def _is_there(store: Store, number: str) -> bool:
-    """Says whether a version is there: a user may have deleted it."""
+    """Returns whether a version is there: a user may have deleted it."""
     from mlflow.exceptions import MlflowException
 
     try:
@@ -130,7 +135,8 @@ def update_aliases(store: Store) -> None:
             if f"valid.{RANK[0]}" not in candidate.tags:
                 continue
             rank = tuple(float(candidate.tags.get(f"valid.{name}", 0)) for name in RANK)
-            for alias in ("champion", f"champion-{candidate.tags.get('data.source') or 'unknown'}"):
+            source = candidate.tags.get("data.source") or "unknown"
+            for alias in (f"champion-{source}", *(() if source == "synthetic" else ("champion",))):
                 # Of equals the oldest stays.
                 best[alias] = max(best.get(alias, ((), "0")), (rank, candidate.version), key=_merit)
         now = store.client.get_registered_model(NAME).aliases

@@ -1,4 +1,4 @@
-"""What is known of a trained model brought to its MLflow run: by `evaluate` and `plots`, and by `genre sync`."""
+"""Brings the results of a trained model to its MLflow run: one way for `evaluate`, `plots` and `genre sync`."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from genre.pipeline import files, tables
-from genre.tracking import dvc_lock, journal, registry
-from genre.tracking.live import in_background
-from genre.tracking.mlflow_store import DATA, SPLIT, Store, enabled, held_files
-from genre.tracking.tags import experiment_tags, name_of, short_digest, study
+from genre.tracking import dvc_lock, live, registry
+from genre.tracking.mlflow_store import Store, enabled, held_files, short_digest
+from genre.tracking.tags import DATA, KEY, MODEL, SPLIT, experiment_tags, name_of, study_of
 
 HISTORY = "metrics/history.csv"
 
@@ -21,13 +20,12 @@ class Result:
 
     Attributes:
         model: MD5 of the model file.
-        name: How a run is named that must be made.
+        name: The name of a run that must be made.
         tags: Of the run; what it has already is left as it is.
         parameters: `section.key` -> value.
         data: File name -> MD5, what the model was trained on.
         files: `folder/name` in the run -> path.
         model_pt: The model file, or None where it is not at hand.
-        study: The study that it is of, or nothing.
     """
 
     model: str
@@ -37,51 +35,43 @@ class Result:
     data: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, Path] = field(default_factory=dict)
     model_pt: Path | None = None
-    study: str = ""
 
 
 def record(model_pt: Path, paths: Sequence[Path], *, register: bool = False) -> None:
-    """Adds files to the run of a model, without failing the stage that calls it: pictures to figures/, others to metrics/.
+    """Adds files to the run of a model, without failing the stage that calls it.
 
     Args:
         model_pt: The model file, by which the run is found.
-        paths: The files.
+        paths: The files; pictures go to the folder figures of the run, others to metrics.
         register: Whether the model becomes a version of the registered model.
     """
     if not enabled():
         return
-    digest = files.md5(model_pt)
+    digest, lock = files.md5(model_pt), Path("dvc.lock")
 
     def job() -> None:
         store = Store()
         store.end_abandoned()
+        known = dvc_lock.read(lock.read_text(encoding="utf-8")) if lock.is_file() else None
+        about = {"parameters": known.parameters, "data": known.data} if known and known.model == digest else {}
         named = {f"{'figures' if path.suffix == '.png' else 'metrics'}/{path.name}": path for path in paths}
-        known, kept = _locked(digest), model_pt if register else None
-        complete(
-            store,
-            Result(digest, name_of(digest), experiment_tags(), **known, files=named, model_pt=kept, study=study()[0]),
-        )
+        kept = model_pt if register else None
+        complete(store, Result(digest, name_of(digest), experiment_tags(), **about, files=named, model_pt=kept))
 
-    background = in_background()
+    background = live.in_background()
     background.submit(job)
     background.close()
 
 
-def _locked(model: str) -> dict[str, Any]:
-    """Gives what the workspace's lock files say of a model, if they know it."""
-    known = next((trained for trained in dvc_lock.of_workspace(Path()) if trained.model == model), None)
-    return {"parameters": known.parameters, "data": known.data} if known else {}
-
-
 def find(store: Store, model: str, data: Mapping[str, str]) -> Any:
-    """Gives the run of a model, by its content or, where training could not finish it, by what it was made from.
+    """Returns the run of a model, or None: by its content or, where its training could not finish it, by its key.
 
-    The same weights on another split are another run: they are tested on other tracks.
+    The same weights with another split are another run: they are tested on other tracks.
     """
-    found = store.find("model", model, split=data.get(SPLIT))
-    inputs = None if found else journal.inputs_of(model)
-    half = store.find("inputs", inputs) if inputs else None
-    return found or (half if half is not None and "genre.model" not in half.data.tags else None)
+    found = store.find(MODEL, model, split=data.get(SPLIT))
+    key = None if found else live.noted_key(model)
+    unfinished = store.find(KEY, key) if key else None
+    return found or (unfinished if unfinished is not None and MODEL not in unfinished.data.tags else None)
 
 
 def lacking(run: Any, result: Result, *, replace: bool) -> list[str]:
@@ -94,40 +84,40 @@ def lacking(run: Any, result: Result, *, replace: bool) -> list[str]:
         for name, path in result.files.items()
         if name not in held or (replace and held[name] != short_digest(path))
     ]
-    if any(key not in run.data.params for key in result.parameters):
-        missing.append("parameters")
-    if any(DATA + path not in run.data.tags for path in result.data):
-        missing.append("data")
-    if result.model_pt is not None and registry.TAG not in run.data.tags:
-        missing.append("the model")
-    if any(key not in run.data.tags for key in result.tags):
-        missing.append("tags")
-    return missing if run.info.status == "FINISHED" else [*missing, "its end"]
+    parts = {
+        "parameters": any(key not in run.data.params for key in result.parameters),
+        "data": any(DATA + path not in run.data.tags for path in result.data),
+        "the model": result.model_pt is not None and registry.TAG not in run.data.tags,
+        "tags": any(key not in run.data.tags for key in result.tags),
+        "its end": run.info.status != "FINISHED",
+    }
+    return missing + [name for name, is_missing in parts.items() if is_missing]
 
 
 def complete(store: Store, result: Result, *, replace: bool = True) -> None:
     """Adds to the run of a result what it lacks, and ends it; makes the run if there is none.
 
     Args:
+        store: The MLflow store.
+        result: What the run is to hold.
         replace: Whether files that the run holds with other content are replaced.
     """
     with store.lock():
-        run = find(store, result.model, result.data) or store.create(
-            result.name, {"genre.model": result.model, **result.tags}, study=result.study
-        )
-        _add_tags(store, run, result)
+        tags = {MODEL: result.model, **result.tags, **{DATA + name: md5 for name, md5 in result.data.items()}}
+        found = find(store, result.model, result.data)
+        run = found or store.create(result.name, tags, study=study_of(result.name))
+        store.tag(run, {name: value for name, value in tags.items() if name not in run.data.tags})
     run_id = run.info.run_id
     store.log_parameters(run, result.parameters)
     if result.data and not run.inputs.dataset_inputs:
         store.log_datasets(run_id, result.data)
     news = store.log_files(run, result.files, replace=replace)
-    scores = {name: value for file in news for name, value in _measures(file, result.files[file])}
     if HISTORY in news:
-        known = store.epochs(run_id)
-        rows = tables.read_csv(result.files[HISTORY], ["epoch", "train_loss"]).to_dict("records")
-        store.log_history(run_id, [row for row in rows if int(row["epoch"]) not in known])
+        rows = tables.read_csv(result.files[HISTORY], ("epoch", "train_loss")).to_dict("records")
+        store.log_history(run_id, rows)
+    scores = {name: value for file in news for name, value in _measures(file, result.files[file])}
     if scores:
-        store.log_metrics(run_id, scores)
+        store.log(run_id, ((name, value, 0) for name, value in scores.items()))
         note = _note({**run.data.params, **result.parameters}, {**run.data.metrics, **scores})
         store.tag(run, {"mlflow.note.content": note})
     store.note_files(run, news)  # last: what breaks off above is done again
@@ -135,20 +125,11 @@ def complete(store: Store, result: Result, *, replace: bool = True) -> None:
         registry.register(store, run, result.model_pt, {**run.data.metrics, **scores})
     if run.info.status != "FINISHED":
         store.client.set_terminated(run_id, "FINISHED")
-    journal.forget(result.model)
-
-
-def _add_tags(store: Store, run: Any, result: Result) -> None:
-    wanted = {"genre.model": result.model, **result.tags, **{DATA + path: md5 for path, md5 in result.data.items()}}
-    missing = {name: value for name, value in wanted.items() if name not in run.data.tags}
-    if "mlflow.parentRunId" not in run.data.tags:
-        missing |= store.study_tags(result.study)
-    store.tag(run, missing)
-    if "dvc.exp.name" in missing and run.info.run_name != missing["dvc.exp.name"]:
-        store.client.update_run(run.info.run_id, name=missing["dvc.exp.name"])
+    live.forget_key(result.model)
 
 
 def _measures(name: str, path: Path) -> Iterator[tuple[str, float]]:
+    """Yields the metrics in a file, as they are named in MLflow."""
     if name in MEASURES:
         yield from MEASURES[name](json.loads(path.read_text(encoding="utf-8")))
 
@@ -164,12 +145,10 @@ def _scores(content: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
 def _baseline_scores(content: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
     for system, subsets in content.items():
         for subset, scores in subsets.items():
-            yield from (
-                (f"versus_{system}/{subset}_{name}", scores[name]) for name in ("clip_accuracy", "track_accuracy")
-            )
+            for name in ("clip_accuracy", "track_accuracy"):
+                yield f"versus_{system}/{subset}_{name}", scores[name]
 
 
-# How the metrics of a file are named in MLflow.
 MEASURES: dict[str, Callable[[Mapping[str, Any]], Iterator[tuple[str, float]]]] = {
     "metrics/metrics.json": _scores,
     "metrics/baselines.json": _baseline_scores,
@@ -177,7 +156,7 @@ MEASURES: dict[str, Callable[[Mapping[str, Any]], Iterator[tuple[str, float]]]] 
 
 
 def _note(parameters: Mapping[str, Any], metrics: Mapping[str, float]) -> str:
-    """Says in Markdown what a run is."""
+    """Describes a run in Markdown."""
     source = parameters.get("data.source", "?")
     lines = [
         f"Genres of **{source}** recordings, split `{parameters.get('split.protocol')}` (seed "
@@ -185,7 +164,7 @@ def _note(parameters: Mapping[str, Any], metrics: Mapping[str, float]) -> str:
         f"{parameters.get('train.epochs')} epochs, seed {parameters.get('train.seed')}.",
         *(["The corpus is synthetic: accuracy on it says nothing about music."] if source == "synthetic" else []),
         "",
-        "| subset | tracks right | 95 % interval | clips right | linear baseline, tracks |",
+        "| subset | tracks correct | 95 % interval | clips correct | linear baseline, tracks |",
         "|---|---|---|---|---|",
     ]
     for subset in ("valid", "test"):

@@ -1,13 +1,15 @@
-"""What git and DVC keep of results: experiments and commits, their files, and models in DVC's cache."""
+"""Commits and DVC experiments, and what git and DVC keep of their results."""
 
 import re
 import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import Any
 
-from genre.pipeline import settings
+from genre.pipeline.settings import repository
 from genre.tracking import dvc_lock
 
 EXPERIMENT_REF = re.compile(r"refs/exps/([0-9a-f]{2})/([0-9a-f]{38})/(.+)")  # the baseline's commit, the name
@@ -15,7 +17,7 @@ EXPERIMENT_REF = re.compile(r"refs/exps/([0-9a-f]{2})/([0-9a-f]{38})/(.+)")  # t
 
 @dataclass(frozen=True)
 class Revision:
-    """A commit; `experiment` and `baseline` are empty unless it is one of DVC's experiments."""
+    """A commit; `experiment` and `baseline` are empty unless it is a DVC experiment."""
 
     commit: str
     experiment: str = ""
@@ -23,17 +25,42 @@ class Revision:
 
     @property
     def name(self) -> str:
-        """How it is called."""
+        """The experiment's name, or one that is made from the commit."""
         return self.experiment or f"commit-{self.commit[:7]}"
 
-    def files(self) -> dict[str, str]:
-        """Lists dvc.lock and what is in metrics/: path -> digest of its content."""
-        lines = _git("ls-tree", "-r", self.commit, "--", "dvc.lock", "metrics").splitlines()
-        return {path: entry.split()[2] for entry, _, path in (line.partition("\t") for line in lines)}
+    def files(self) -> list[str]:
+        """Lists dvc.lock and the files in metrics/ that git or DVC's cache holds."""
+        system = _files(self.commit)
+        found = [path.lstrip("/") for path in system.find("metrics")] if system.exists("metrics") else []
+        return [path for path in ["dvc.lock", *found] if self._at_hand(path)]
+
+    def _at_hand(self, path: str) -> bool:
+        try:
+            self.read(path)
+        except ValueError:
+            return False
+        return True
 
     def read(self, path: str) -> bytes:
-        """Gives the content of a file."""
-        return _run("show", f"{self.commit}:./{path}").stdout
+        """Returns the content of a file, from git or from DVC's cache.
+
+        Raises:
+            ValueError: Neither holds it.
+        """
+        try:
+            return bytes(_files(self.commit).read_bytes(path))
+        except FileNotFoundError:
+            raise ValueError(
+                f"{path} of {self.name} is neither in git nor in DVC's cache; `dvc pull` brings what a remote holds"
+            ) from None
+
+
+@cache
+def _files(commit: str) -> Any:
+    """Returns the files of a commit as DVC sees them: those in git, and the outputs in its cache."""
+    from dvc.api import DVCFileSystem
+
+    return DVCFileSystem(str(repository()), rev=commit)
 
 
 def experiments() -> list[Revision]:
@@ -47,10 +74,10 @@ def experiments() -> list[Revision]:
 
 
 def resolve(names: Sequence[str]) -> list[Revision]:
-    """Finds experiments by name, and commits by what git knows them by: branch, tag, hash, range.
+    """Finds experiments by name, and commits by what git calls them: branch, tag, hash, range.
 
     Raises:
-        ValueError: A name is of neither.
+        ValueError: A name is of neither, or of several experiments.
     """
     known = experiments()
     by_commit = {revision.commit: revision for revision in known}
@@ -72,14 +99,14 @@ def resolve(names: Sequence[str]) -> list[Revision]:
 
 
 def model_file(model: str, commit: str, *, fetch: bool = True) -> Path | None:
-    """Gives the model with this MD5 from DVC's cache, fetched from the default remote if it may be; or None.
+    """Returns the model with this MD5 in DVC's cache, fetched from the default remote if it may be; or None.
 
     The file belongs to the cache: it is to be read only.
     """
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
-    with Repo(str(settings.repository())) as repo:
+    with Repo(str(repository())) as repo:
         path = Path(repo.cache.local.oid_to_path(model))
         if fetch and not path.is_file() and repo.config["core"].get("remote"):
             try:
@@ -94,7 +121,7 @@ def _git(*arguments: str) -> str:
 
 
 def _run(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[bytes]:
-    command = ["git", "-c", "core.quotePath=false", "-C", str(settings.repository()), *arguments]
+    command = ["git", "-c", "core.quotePath=false", "-C", str(repository()), *arguments]
     result = subprocess.run(command, capture_output=True, check=False)
     if check and result.returncode:
         raise ValueError(f"git {arguments[0]} failed: {result.stderr.decode(errors='replace').strip()}")

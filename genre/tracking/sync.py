@@ -1,18 +1,18 @@
-"""`genre sync`: MLflow gets what DVC knows and it does not: runs cached, pulled, or made while it was away."""
+"""`genre sync`: brings to MLflow what DVC knows and MLflow does not: runs cached, pulled, or made while it was away."""
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tqdm import tqdm
 
-from genre.pipeline import files, settings
+from genre.pipeline.files import md5
+from genre.pipeline.settings import repository
 from genre.tracking import dvc_lock, registry, results, revisions
 from genre.tracking.dvc_lock import Trained
-from genre.tracking.mlflow_store import Store, address, is_of_mlflow
+from genre.tracking.mlflow_store import SQLITE, Store, address, is_of_mlflow
 from genre.tracking.results import HISTORY, Result
 from genre.tracking.revisions import Revision
-from genre.tracking.tags import study
 
 # Which stage made what is in metrics/; the rest is of `train`.
 TABLES = frozenset(
@@ -27,7 +27,7 @@ def sync(names: Sequence[str], *, all_experiments: bool, dry_run: bool) -> None:
     Raises:
         ValueError: A revision is unknown; this is not the repository's root, or it has no git; MLflow fails.
     """
-    root = settings.repository()
+    root = repository()
     if not any((root / name).is_file() for name in ("dvc.yaml", "dvc.lock")):
         raise ValueError(f"genre sync must run in the repository's root, there is no dvc.yaml in {root}; cd there")
     try:
@@ -50,49 +50,44 @@ def _sync(names: Sequence[str], *, all_experiments: bool, dry_run: bool) -> None
     done = {name.removeprefix(DONE) for run in runs for name in run.data.tags if name.startswith(DONE)}
     if store and not dry_run:
         store.end_abandoned()
-    counts = {"new": 0, "completed": 0, "complete": 0}
-    root = settings.repository()
-    for trained in () if names else dvc_lock.of_workspace(root):
-        if trained.study and not (root / trained.history).is_file():
-            continue  # its files were removed, and are in no cache
-        counts[_sync_workspace(store, trained, dry_run=dry_run)] += 1
+    states = [] if names else [_sync_workspace(store, dry_run=dry_run)]
     for revision in tqdm(wanted, desc="sync", unit="revision", disable=None):
-        state = "complete" if revision.commit[:12] in done else _sync_revision(store, revision, known, dry_run=dry_run)
-        counts[state] += 1
+        is_done = revision.commit[:12] in done
+        states.append("complete" if is_done else _sync_revision(store, revision, known, dry_run=dry_run))
     would = "would be " if dry_run else ""
     tqdm.write(
-        f"{address()}: {counts['new']} runs {would}added, {counts['completed']} {would}completed, "
-        f"{counts['complete']} complete"
+        f"{address()}: {states.count('new')} runs {would}added, {states.count('completed')} {would}completed, "
+        f"{states.count('complete')} complete"
     )
 
 
 def _store(*, dry_run: bool) -> Store | None:
     """Connects to MLflow; a dry run does not make a database where there is none."""
-    path = Path(address().removeprefix("sqlite:///"))
-    if dry_run and address().startswith("sqlite:") and not path.exists():
+    path = Path(address().removeprefix(SQLITE))
+    if dry_run and address().startswith(SQLITE) and not path.exists():
         return None
     try:
         return Store()
-    except Exception as error:  # mlflow, sqlalchemy and requests have dozens
+    except Exception as error:  # mlflow, sqlalchemy and requests have dozens of kinds
         raise ValueError(f"MLflow at {address()} cannot be reached: {' '.join(str(error).split())[:200]}") from error
 
 
-def _sync_workspace(store: Store | None, trained: Trained, *, dry_run: bool) -> str:
-    """Brings a model of the workspace's pipeline or of its studies."""
-    root = settings.repository()
-    here = root / trained.path
-    is_it = here.is_file() and files.md5(here) == trained.model
-    model_pt = here if is_it else None
-    if model_pt is None and not trained.study:
-        model_pt = revisions.model_file(trained.model, "HEAD", fetch=not dry_run)
-    folder = root / trained.metrics
-    paths = {f"metrics/{path.name}": path for path in folder.glob("*.*")}
-    paths |= {f"metrics/figures/{path.name}": path for path in (folder / "figures").glob("*.png")}
-    paths[HISTORY] = root / trained.history
-    kept = _wanted({name: path for name, path in paths.items() if path.is_file()}, trained)
-    name, run = study(trained.study)
-    result = _result(trained, run or f"workspace-{trained.model[:8]}", {}, kept, model_pt, study=name)
-    return _bring(store, trained.study or "workspace", result, dry_run=dry_run, replace=True)
+def _sync_workspace(store: Store | None, *, dry_run: bool) -> str:
+    """Brings the model of the workspace; returns whether its run is new, was completed, or was complete."""
+    root = repository()
+    lock = root / "dvc.lock"
+    trained = dvc_lock.read(lock.read_text(encoding="utf-8")) if lock.is_file() else None
+    if trained is None:
+        return ""
+    here = root / dvc_lock.MODEL
+    is_it = here.is_file() and md5(here) == trained.model
+    model_pt = here if is_it else revisions.model_file(trained.model, "HEAD", fetch=not dry_run)
+    paths = [*(root / "metrics").glob("*.*"), *(root / "metrics/figures").glob("*.png")]
+    kept = _of_model({str(path.relative_to(root)): path for path in paths}, trained)
+    result = Result(
+        trained.model, f"workspace-{trained.model[:8]}", {}, trained.parameters, trained.data, kept, model_pt
+    )
+    return _bring(store, "workspace", result, dry_run=dry_run, replace=True)
 
 
 def _sync_revision(store: Store | None, revision: Revision, known: Sequence[Revision], *, dry_run: bool) -> str:
@@ -104,35 +99,27 @@ def _sync_revision(store: Store | None, revision: Revision, known: Sequence[Revi
     registered = run is not None and registry.TAG in run.data.tags
     model_pt = None if registered else revisions.model_file(trained.model, revision.commit, fetch=not dry_run)
     with tempfile.TemporaryDirectory() as folder:
-        kept = _wanted({path: Path(folder) / path for path in listed if path != "dvc.lock"}, trained)
+        kept = _of_model({path: Path(folder) / path for path in listed}, trained)
         for path in () if dry_run else kept.values():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(revision.read(path.relative_to(folder).as_posix()))
-        result = _result(trained, revision.name, _tags(revision), kept, model_pt)
+        tags = _tags(revision)
+        result = Result(trained.model, revision.name, tags, trained.parameters, trained.data, kept, model_pt)
         state = _bring(store, revision.name, result, dry_run=dry_run, replace=False)
     if store and not dry_run:
-        _finish(store, revision, trained, known, has_model=registered or model_pt is not None)
+        _note_done(store, revision, trained, known, has_model=registered or model_pt is not None)
     return state
 
 
-def _wanted(paths: dict[str, Path], trained: Trained) -> dict[str, Path]:
-    """Chooses what belongs to the model: path in the repository -> file, to name in the run -> file."""
-
-    def belongs(path: str) -> bool:
-        if path == HISTORY:
-            return True
-        if path.startswith("metrics/figures/"):
-            return "plots" in trained.later
-        return path in TABLES and "evaluate" in trained.later
-
-    kept = {path: file for path, file in paths.items() if belongs(path)}
-    return {path.removeprefix("metrics/") if "/figures/" in path else path: kept[path] for path in sorted(kept)}
-
-
-def _result(
-    trained: Trained, name: str, tags: dict[str, str], files: dict[str, Path], model_pt: Path | None, *, study: str = ""
-) -> Result:
-    return Result(trained.model, name, tags, trained.parameters, trained.data, files, model_pt, study)
+def _of_model(paths: Mapping[str, Path], trained: Trained) -> dict[str, Path]:
+    """Chooses the files of the model from those of the repository: path there -> file, to name in the run -> file."""
+    kept = {}
+    for path in sorted(paths):
+        if path == HISTORY or (path in TABLES and "evaluate" in trained.stages_done):
+            kept[path] = paths[path]
+        if path.startswith("metrics/figures/") and "plots" in trained.stages_done:
+            kept[path.removeprefix("metrics/")] = paths[path]
+    return kept
 
 
 def _tags(revision: Revision) -> dict[str, str]:
@@ -147,27 +134,27 @@ def _tags(revision: Revision) -> dict[str, str]:
 
 
 def _bring(store: Store | None, name: str, result: Result, *, dry_run: bool, replace: bool) -> str:
-    """Completes the run of a result, says so in a line, and tells how it was: new, completed, or complete."""
+    """Completes the run of a result, says so in a line, and returns how it was: new, completed, or complete."""
     run = results.find(store, result.model, result.data) if store else None
     missing = results.lacking(run, result, replace=replace)
     if not missing:
         return "complete"
-    tqdm.write(f"{name}: {'would add' if dry_run else 'adds'} {_listed(missing)}")
+    rest = f" and {len(missing) - 4} more" if len(missing) > 4 else ""
+    tqdm.write(f"{name}: {'would add' if dry_run else 'adds'} {', '.join(missing[:4])}{rest}")
     if store and not dry_run:
         results.complete(store, result, replace=replace)
     return "new" if run is None else "completed"
 
 
-def _listed(missing: Sequence[str]) -> str:
-    return ", ".join(missing[:4]) + (f" and {len(missing) - 4} more" if len(missing) > 4 else "")
-
-
-def _finish(store: Store, revision: Revision, trained: Trained, known: Sequence[Revision], *, has_model: bool) -> None:
+def _note_done(
+    store: Store, revision: Revision, trained: Trained, known: Sequence[Revision], *, has_model: bool
+) -> None:
     """Notes that a run has all of a commit; a run named after an experiment that is gone takes the name of this one."""
     run = results.find(store, trained.model, trained.data)
     names = {other.experiment for other in known}
     if revision.experiment and run.data.tags.get("dvc.exp.name") not in names:
         store.tag(run, _tags(revision))
+    if revision.experiment and run.data.tags.get("dvc.exp.name") == revision.experiment != run.info.run_name:
         store.client.update_run(run.info.run_id, name=revision.experiment)
     if has_model:
         store.tag(run, {DONE + revision.commit[:12]: "complete"})

@@ -6,7 +6,7 @@ from mlflow.exceptions import MlflowException
 
 from genre.pipeline import files
 from genre.tracking import dvc_lock, mlflow_store, revisions, sync
-from tests.genre.test_tracking import ROWS, stored, train
+from tests.genre.tracking.test_live import ROWS, stored, train
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # mlflow's own
 LOCK = """schema: '2.0'
@@ -66,7 +66,7 @@ def root(tmp_path, empty_store, monkeypatch):
     git(tmp_path, "commit", "-qm", "first")
     (tmp_path / "cached.pt").write_text("cached")
     monkeypatch.setattr(revisions, "model_file", lambda model, commit, fetch: tmp_path / "cached.pt")
-    monkeypatch.setattr(sync.recording.registry, "register", registered)
+    monkeypatch.setattr(sync.registry, "register", registered)
     return tmp_path
 
 
@@ -136,11 +136,16 @@ def test_a_run_that_lost_its_server_half_way_is_completed_and_not_doubled(root, 
 
 
 def test_metrics_that_a_dying_server_missed_are_added_though_their_files_are_there(root, monkeypatch):
-    def lost(store, run_id, metrics):
-        raise ConnectionError("gone")
+    log = mlflow_store.Store.log
+
+    def lost(store, run_id, named):
+        rows = list(named)
+        if any(name.startswith("test/") for name, _, _ in rows):
+            raise ConnectionError("gone")
+        log(store, run_id, rows)
 
     with monkeypatch.context() as patch:
-        patch.setattr(mlflow_store.Store, "log_metrics", lost)
+        patch.setattr(mlflow_store.Store, "log", lost)
         with pytest.raises(ConnectionError):
             everything()
     assert "test/track_accuracy" not in stored()[1][0].data.metrics
@@ -159,7 +164,7 @@ def test_the_same_weights_tested_on_another_split_are_another_run(root):
 
 def test_what_registers_a_model_knows_the_source_of_its_data(root, monkeypatch):
     known = []
-    monkeypatch.setattr(sync.recording.registry, "register", lambda store, run, *_: known.append(run.data.params))
+    monkeypatch.setattr(sync.registry, "register", lambda store, run, *_: known.append(run.data.params))
     everything()
     assert known[0]["data.source"] == "synthetic"
 

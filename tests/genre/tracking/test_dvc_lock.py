@@ -1,0 +1,56 @@
+import pytest
+
+from genre.tracking import dvc_lock
+
+LOCK = """schema: '2.0'
+stages:
+  split:
+    cmd: python
+    params:
+      params.yaml:
+        data.source: gtzan
+        split: {valid: 0.2, leaks: warn}
+    outs:
+    - {path: data/split.csv, md5: s1}
+  train:
+    cmd: python
+    deps:
+    - {path: genre/pipeline, md5: c0.dir}
+    - {path: data/split.csv, md5: s1}
+    params:
+      params.yaml:
+        split.clip_frames: 128
+        train: {seed: 42, crop_frames: }
+    outs:
+    - {path: models/model.pt, md5: m1}
+  evaluate:
+    cmd: python
+    deps:
+    - {path: models/model.pt, md5: MODEL}
+"""
+
+
+def test_the_parameters_are_those_of_all_stages_whole_sections_and_single_keys():
+    trained = dvc_lock.read(LOCK.replace("MODEL", "m1"))
+    assert trained.model == "m1"
+    assert trained.parameters == {
+        "data.source": "gtzan", "split.valid": 0.2, "split.leaks": "warn", "split.clip_frames": 128,
+        "train.seed": 42, "train.crop_frames": None,
+    }  # fmt: skip
+    assert trained.data == {"split.csv": "s1"}
+    assert trained.stages_done == {"evaluate"}
+
+
+def test_an_evaluation_of_another_model_does_not_count():
+    assert dvc_lock.read(LOCK.replace("MODEL", "m2")).stages_done == frozenset()
+
+
+def test_a_split_that_was_drawn_anew_after_the_training_is_not_the_models():
+    trained = dvc_lock.read(LOCK.replace("md5: s1}\n  train", "md5: s2}\n  train"))
+    assert trained.data == {"split.csv": "s1"}
+
+
+@pytest.mark.parametrize("text", ["stages: [", "- a"])
+def test_a_lock_that_is_none_is_told(text):
+    with pytest.raises(ValueError, match=r"dvc\.lock must be YAML as DVC writes it"):
+        dvc_lock.read(text)
