@@ -1,0 +1,75 @@
+"""Where a file holds several recordings one after the other, or begins with something else."""
+
+from itertools import pairwise
+
+from genre.audio.windows import Window
+
+SEARCHED = 1 << 20  # bytes: how far from the start a recording is looked for
+OGG, OGG_HEAD = b"OggS", 27  # of each page: the mark, and the bytes before its table of segments
+OGG_FIRST = 2  # flag of the page a stream begins with
+MAGIC = (OGG, b"fLaC", b"RIFF", b"FORM", b"ftyp", b"\x1aE\xdf\xa3", b"ADIF")
+
+
+def ogg_links(file: Window) -> list[Window]:
+    """Cuts a chained Ogg file (as radio stations are recorded) into its links, each a whole Ogg file of its own.
+
+    A link begins with the first pages of all its streams, which stand together. What stands before the first link is
+    left out; pages are found again behind damage. A file that is not chained gives one window, one without pages none.
+
+    Source: RFC 3533, section 6.
+    """
+    starts: list[int] = []
+    place, inside = _find(file, OGG, 0), False
+    while place >= 0:
+        head = file.at(place, OGG_HEAD + 255)
+        if not head.startswith(OGG) or len(head) < OGG_HEAD:
+            place = _find(file, OGG, place)
+            continue
+        begins = bool(head[5] & OGG_FIRST)
+        if begins and (inside or not starts):
+            starts.append(place)
+        inside = not begins
+        place += OGG_HEAD + head[26] + sum(head[OGG_HEAD : OGG_HEAD + head[26]])
+        if place >= file.size:
+            break
+    return [file.part(start, end) for start, end in pairwise([*starts, file.size])]
+
+
+def behind_junk(file: Window) -> list[Window]:
+    """Looks for the beginning of a recording within the first megabyte, where the file does not begin with one."""
+    head = file.at(0, SEARCHED)
+    found = []
+    for magic in MAGIC:
+        place = head.find(magic, 1)
+        if place > 0:
+            found.append(place - 4 if magic == b"ftyp" else place)
+    return [file.part(place) for place in sorted(found) if place > 0]
+
+
+def xing_frames(file: Window, first: int) -> int:
+    """Gives the number of frames that an mp3 states in its Xing or Info header, or 0.
+
+    Args:
+        file: The mp3.
+        first: Where its first frame begins; the header stands in it, or in the frame before, which is not played.
+
+    Source: Xing, "VBR header", as LAME writes it: the mark, 4 bytes of flags, then the number if flag 1 is set.
+    """
+    near = file.at(first - 2881, 2881 + 200)  # no frame is longer
+    place = max(near.rfind(b"Xing"), near.rfind(b"Info"))
+    if place < 0 or len(near) < place + 12 or not near[place + 7] & 1:
+        return 0
+    return int.from_bytes(near[place + 8 : place + 12], "big")
+
+
+def _find(file: Window, mark: bytes, place: int) -> int:
+    """Gives the place of the next `mark` at or behind `place`, or -1."""
+    while place < file.size:
+        data = file.at(place, SEARCHED)
+        found = data.find(mark)
+        if found >= 0:
+            return place + found
+        place += max(1, len(data) - len(mark) + 1)
+        if len(data) < len(mark):
+            break
+    return -1

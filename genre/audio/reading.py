@@ -1,0 +1,164 @@
+"""Reads recordings of any format, block by block: what a file holds, and what of it is missing."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import soundfile
+
+from genre.audio.ffmpeg import FFmpegReader
+from genre.audio.plain import PlainReader, open_plain
+from genre.audio.windows import Window
+
+SILENCE = 1e-4  # -80 dB of full scale: quieter than the last bit but one of 16
+MAX_CHANNELS = 64
+MOST_SECONDS = 3 * 3600  # a longer one would not fit in the memory of a usual computer
+MOST_LEVEL = 1e12  # times full scale: the power of more would leave the range of float32
+BLOCK_LENGTH = 1 << 16  # samples of each channel: fits the processor's cache, and bounds the memory
+# A loss is told above `TOLD_SECONDS` or `TOLD_SHARE`, whichever is less, but not below `PADDING_SECONDS`: that much an
+# encoder adds at both ends, and a decoder takes away again.
+TOLD_SECONDS, TOLD_SHARE, PADDING_SECONDS = 0.5, 0.02, 0.1
+
+Waveform = npt.NDArray[np.float32]  # (time,)
+Block = npt.NDArray[np.float32]  # (time, channel)
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What a recording is, known after every sample of it was decoded.
+
+    Attributes:
+        seconds: Its length as decoded.
+        sample_rate: In Hz; where it changes inside the file, that of the beginning.
+        channels: How many; likewise.
+        peak: Of the mean of all channels, which the spectrogram is of; full scale is 1.
+        missing: What of it could not be decoded, in words; empty if nothing worth telling.
+        lost_seconds: How much that is, as far as packets and headers say.
+        format: Of the file, such as `wav`, `mp3`, `mov` (m4a, mp4) or `ogg`.
+        codec: Of the sound, such as `pcm_s16`, `mp3`, `aac` or `vorbis`.
+        bit_rate: In bits a second, of the sound alone.
+        artist: From the tags, or empty.
+        album: From the tags, or empty.
+    """
+
+    seconds: float
+    sample_rate: int
+    channels: int
+    peak: float
+    missing: str = ""
+    lost_seconds: float = 0.0
+    format: str = ""
+    codec: str = ""
+    bit_rate: int = 0
+    artist: str = ""
+    album: str = ""
+
+
+class Reader:
+    """An open recording; its `blocks` can be read once.
+
+    Attributes:
+        sample_rate: In Hz.
+        channels: How many.
+    """
+
+    def __init__(self, source: PlainReader | FFmpegReader) -> None:
+        self._source = source
+        self.sample_rate, self.channels = source.sample_rate, source.channels
+        self._samples = 0
+        if self.sample_rate == 0:
+            raise ValueError("holds no samples")
+        if self.channels > MAX_CHANNELS or not 1000 <= self.sample_rate <= 768_000:
+            raise ValueError(f"cannot be music: {self.channels} channels at {self.sample_rate} Hz")
+
+    def blocks(self) -> Iterator[Block]:
+        """Yields all samples in blocks `(time, channel)` of any length.
+
+        Raises:
+            ValueError: There are too many, or some that are no numbers or beyond any scale.
+        """
+        for block in self._source.blocks(BLOCK_LENGTH):
+            level = max(block.max(initial=0), -block.min(initial=0))  # NaN if one is
+            if not np.isfinite(level):
+                raise ValueError("holds NaN or infinite samples")
+            if level > MOST_LEVEL:
+                raise ValueError(f"holds samples beyond {MOST_LEVEL:g} times full scale")
+            self._samples += len(block)
+            if self._samples > MOST_SECONDS * self.sample_rate:
+                raise ValueError(f"is longer than {MOST_SECONDS // 3600} hours; cut it into parts")
+            yield block
+
+    def recording(self, peak: float) -> Recording:
+        """Says what was read; to be asked at the end."""
+        source, seconds = self._source, self._samples / self.sample_rate
+        lost, whole, why = self._lost(seconds)
+        told = lost > max(PADDING_SECONDS, min(TOLD_SECONDS, TOLD_SHARE * whole))
+        return Recording(
+            seconds,
+            self.sample_rate,
+            self.channels,
+            peak,
+            missing=f"{lost:.1f} of {whole:.1f} s are missing: {why}" if told else "",
+            lost_seconds=lost if told else 0.0,
+            format=source.format,
+            codec=source.codec,
+            bit_rate=source.bit_rate,
+            artist=source.tags.get("artist", ""),
+            album=source.tags.get("album", ""),
+        )
+
+    def _lost(self, seconds: float) -> tuple[float, float, str]:
+        if isinstance(self._source, FFmpegReader):
+            return self._source.lost()
+        stated = max(seconds, self._source.stated_seconds)
+        return stated - seconds, stated, "the file ends before what its header states"
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Reader]:
+    """Opens a recording of any format: plain samples through libsndfile, all else through FFmpeg.
+
+    The content counts and not the suffix.
+
+    Raises:
+        ValueError: It cannot be decoded.
+        OSError: The file cannot be read; also raised at the end of the block, lest an error of the disk pass for the
+            end of the recording.
+    """
+    with Window(path) as window:
+        source: PlainReader | FFmpegReader | None = None
+        try:
+            source = open_plain(window) or FFmpegReader(window)
+            yield Reader(source)
+        except soundfile.LibsndfileError as error:
+            raise ValueError(f"cannot be decoded: {error.error_string}") from error
+        finally:
+            if isinstance(source, FFmpegReader):
+                source.close()
+            window.check()
+
+
+def mono(block: Block) -> Waveform:
+    """Gives the mean of all channels: `(time, channel)` -> `(time,)`."""
+    mean: Waveform = block.mean(axis=1, dtype=np.float32)
+    return mean
+
+
+def inspect(path: Path) -> Recording:
+    """Decodes a whole file block by block, and tells what it is and what of it is missing.
+
+    Raises:
+        ValueError: It cannot be decoded, holds no samples, too many, or some that are no numbers or beyond any scale.
+        OSError: The file cannot be read.
+    """
+    peak, empty = 0.0, True
+    with opened(path) as reader:
+        for block in reader.blocks():
+            empty = False
+            peak = max(peak, float(np.abs(mono(block)).max()))
+        if empty:
+            raise ValueError("holds no samples")
+        return reader.recording(peak)
