@@ -83,9 +83,7 @@ class FFmpegPart:
     def __init__(self, window: Window, form: str | None = None) -> None:
         self.window = window
         self.account = Account()
-        self._container = av.open(
-            window, format=form, options=OPTIONS, metadata_errors="replace", buffer_size=BUFFER
-        )
+        self._container = av.open(window, format=form, options=OPTIONS, metadata_errors="replace", buffer_size=BUFFER)
         stream = self._container.streams.best("audio")
         if stream is None or stream.codec_context is None:
             raise ValueError("holds no sound that FFmpeg has a decoder for")
@@ -171,9 +169,7 @@ class FFmpegPart:
 
     def _count_gaps(self) -> None:
         account = self.account
-        skipped = sum(
-            end - start for start, end in account.gaps if not self.window.at(start, 3).startswith(TAGS)
-        )
+        skipped = sum(end - start for start, end in account.gaps if not self.window.at(start, 3).startswith(TAGS))
         account.passed_over = account.packets * skipped / account.sizes if account.sizes else 0.0
 
 

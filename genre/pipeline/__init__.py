@@ -1,0 +1,1 @@
+"""What every stage uses: params.yaml, whole files, tables."""
