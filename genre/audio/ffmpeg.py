@@ -49,6 +49,7 @@ class Account:
         span: From the first packet's time stamp to the end of the last one.
         stated: What the header says.
         passed_over: How much sound would fit into the bytes that belong to no packet.
+        padding: What the decoder is told to leave out, because the encoder added it.
         damaged: Whether the decoder or the file's structure failed somewhere.
     """
 
@@ -57,6 +58,7 @@ class Account:
     span: float = 0.0
     stated: float = 0.0
     passed_over: float = 0.0
+    padding: float = 0.0
     damaged: bool = False
     sizes: int = 0
     gaps: list[tuple[int, int]] = field(default_factory=list)
@@ -70,7 +72,7 @@ class Account:
             (self.stated, "the file ends before what its header states"),
         ]
         most, why = max(claims, key=lambda claim: claim[0])
-        return max(0.0, most - self.decoded), why
+        return max(0.0, most - self.padding - self.decoded), why
 
 
 class FFmpegPart:
@@ -112,6 +114,7 @@ class FFmpegPart:
             if packet is None or packet.is_discard:
                 continue
             account.packets += (packet.duration or 0) * base
+            account.padding += self._padding(packet, (packet.duration or 0) * base)
             account.sizes += packet.size
             if packet.pts is not None:
                 first = packet.pts if first is None else min(first, packet.pts)
@@ -166,6 +169,12 @@ class FFmpegPart:
         frames = parts.xing_frames(self.window, packet.pos or 0)
         seconds = frames * float((packet.duration or 0) * (packet.time_base or 0))
         return seconds if seconds < LONGEST_STATED else 0.0
+
+    def _padding(self, packet: av.Packet, seconds: float) -> float:
+        if not packet.has_sidedata("skip_samples"):
+            return 0.0
+        before, after = np.frombuffer(bytes(packet.get_sidedata("skip_samples"))[:8], "<u4") / self._context.sample_rate
+        return float(before + min(after, seconds))
 
     def _count_gaps(self) -> None:
         account = self.account
