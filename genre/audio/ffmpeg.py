@@ -31,11 +31,14 @@ OPTIONS = {"format_whitelist": ",".join(FORMATS), "protocol_whitelist": "none"}
 # Tried by suffix where FFmpeg does not recognise the start, as behind much junk.
 FORCED = {".mp3": "mp3", ".mp2": "mp3", ".aac": "aac", ".adts": "aac", ".ac3": "ac3", ".flac": "flac"}
 BARE = frozenset({"mp3", "aac", "ac3", "eac3", "dts", "mlp", "truehd", "loas", "amr", "mpeg", "mpegts"})
+CHUNKED = frozenset({"wav", "aiff", "au", "w64"})
+WITHOUT_ORDER = (BARE | CHUNKED) - {"mpeg", "mpegts"}  # where a packet directly follows the one before
 BUFFER = 1 << 16  # bytes that are read at once
 FAILURES = 100  # errors one after the other at which a file is given up
 LONGEST_STATED = 24 * 3600  # s; a header that states more is damaged
 GAP = 4096  # bytes between two frames that are more than a tag or some padding
 TAGS = (b"ID3", b"TAG", b"APE", b"LYR", b"3DI", b"Xin", b"Inf")
+SKIP_MANUAL = 1 << 29  # FFmpeg's AV_CODEC_FLAG2_SKIP_MANUAL: the decoder leaves no samples out
 SCALES = {"u1": (128.0, 128.0), "i2": (0.0, 32768.0), "i4": (0.0, 2147483648.0)}  # dtype -> silence, full scale
 
 
@@ -71,7 +74,8 @@ class Account:
             (self.packets + self.passed_over, "bytes between the packets that are no sound"),
             (self.stated, "the file ends before what its header states"),
         ]
-        most, why = max(claims, key=lambda claim: claim[0])
+        most = max(seconds for seconds, _ in claims)
+        why = next(text for seconds, text in claims if seconds >= 0.98 * most)  # the most certain of those that agree
         return max(0.0, most - self.padding - self.decoded), why
 
 
@@ -95,6 +99,8 @@ class FFmpegPart:
         self.codec = self._context.codec.canonical_name
         if self.codec == "flac":
             self._context.options = {"err_detect": "crccheck+explode"}  # a damaged frame would be noise
+        if self.codec == "alac" and self.format == "caf":
+            self._context.flags2 |= SKIP_MANUAL  # its last packet is short already, FFmpeg 8 would cut it once more
         self.tags = _tags({**self._container.metadata, **stream.metadata})
         self.account.stated = self._stated()
 
@@ -119,9 +125,9 @@ class FFmpegPart:
             if packet.pts is not None:
                 first = packet.pts if first is None else min(first, packet.pts)
                 last = max(last or packet.pts, packet.pts + (packet.duration or 0))
-            if self.format in BARE and packet.pos is not None:
+            if self.format in WITHOUT_ORDER and packet.pos is not None:
                 if end_of_last is None:
-                    end_of_last = 0
+                    end_of_last = packet.pos if self.format in CHUNKED else 0
                     account.stated = account.stated or self._xing_seconds(packet)
                 if packet.pos - end_of_last > GAP:
                     account.gaps.append((end_of_last, packet.pos))
@@ -156,8 +162,10 @@ class FFmpegPart:
         """Gives the length that the header states, or 0: bare frames have no header, FFmpeg would only estimate."""
         if self.format in BARE:
             return 0.0
-        seconds = 0.0
-        if self._stream.duration and self._stream.time_base:
+        seconds = parts.asf_seconds(self.window) if self.format == "asf" else 0.0
+        if seconds:
+            pass
+        elif self._stream.duration and self._stream.time_base:
             seconds = float(self._stream.duration * self._stream.time_base)
         elif self._container.duration and len(self._container.streams) == 1:
             seconds = self._container.duration / 1e6
@@ -176,9 +184,16 @@ class FFmpegPart:
         before, after = np.frombuffer(bytes(packet.get_sidedata("skip_samples"))[:8], "<u4") / self._context.sample_rate
         return float(before + min(after, seconds))
 
+    def _is_tag(self, start: int) -> bool:
+        """Says whether what stands between packets is known to be no sound: a tag, or a further chunk of a WAV."""
+        name = self.window.at(start + start % 2 if self.format in CHUNKED else start, 4)
+        if self.format in CHUNKED:
+            return name.isalnum() and name not in (b"RIFF", b"FORM")
+        return name.startswith(TAGS)
+
     def _count_gaps(self) -> None:
         account = self.account
-        skipped = sum(end - start for start, end in account.gaps if not self.window.at(start, 3).startswith(TAGS))
+        skipped = sum(end - start for start, end in account.gaps if not self._is_tag(start))
         account.passed_over = account.packets * skipped / account.sizes if account.sizes else 0.0
 
 

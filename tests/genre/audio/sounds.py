@@ -2,6 +2,7 @@
 
 import io
 from fractions import Fraction
+from pathlib import Path
 
 import av
 import numpy as np
@@ -24,14 +25,17 @@ def tone(frequency: float = 440.0, seconds: float = 3.0, rate: int = RATE, chann
 def encoded(
     codec: str, form: str, samples: np.ndarray, rate: int = RATE, *, sample_format: str = "", bit_rate: int = 0,
     options: dict[str, str] | None = None, tags: dict[str, str] | None = None, codec_options: dict[str, str] | None = None,
-    seekable: bool = True,
+    seekable: bool = True, path: Path | None = None,
 ) -> bytes:  # fmt: skip
-    """Encodes `(time, channel)` and gives the file's bytes; not `seekable` is as if it were streamed."""
+    """Encodes `(time, channel)` and gives the file's bytes; not `seekable` is as if it were streamed.
+
+    Some options of containers need a file at `path`.
+    """
     file = io.BytesIO()
     if not seekable:
         file.seekable = lambda: False
     layout = {1: "mono", 2: "stereo", 6: "5.1"}[samples.shape[1]]
-    with av.open(file, "w", format=form, options=options or {}) as container:
+    with av.open(str(path) if path else file, "w", format=form, options=options or {}) as container:
         container.metadata.update(tags or {})
         stream = container.add_stream(codec, rate=rate, layout=layout, options=codec_options or {})
         if bit_rate:
@@ -44,9 +48,9 @@ def encoded(
         frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples.T), "fltp", layout)
         frame.sample_rate = rate
         place = 0
-        for piece in [*resampler.resample(frame), *resampler.resample(None), None]:
+        for piece in [*(resampler.resample(frame) if len(samples) else []), *resampler.resample(None), None]:
             if piece:
                 piece.pts, piece.time_base = place, Fraction(1, rate)
                 place += piece.samples
             container.mux(packet for packet in stream.encode(piece) if packet.size or form == "flac")
-    return file.getvalue()
+    return path.read_bytes() if path else file.getvalue()
