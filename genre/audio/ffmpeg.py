@@ -8,6 +8,7 @@ import av
 import av.logging
 import numpy as np
 import numpy.typing as npt
+from av.audio.stream import AudioStream
 from av.error import FFmpegError
 
 from genre.audio import parts
@@ -89,9 +90,11 @@ class FFmpegPart:
     def __init__(self, window: Window, form: str | None = None) -> None:
         self.window = window
         self.account = Account()
-        self._container = av.open(window, format=form, options=OPTIONS, metadata_errors="replace", buffer_size=BUFFER)
+        self._container = av.open(
+            window, "r", format=form, options=OPTIONS, metadata_errors="replace", buffer_size=BUFFER
+        )
         stream = self._container.streams.best("audio")
-        if stream is None or stream.codec_context is None:
+        if not isinstance(stream, AudioStream) or stream.codec_context is None:
             raise ValueError("holds no sound that FFmpeg has a decoder for")
         self._stream, self._context = stream, stream.codec_context
         self._context.thread_count = 1  # the cores take a file each
@@ -143,7 +146,7 @@ class FFmpegPart:
         self._container.close()
         self.window.close()
 
-    def _packets(self) -> Iterator[av.Packet | None]:
+    def _packets(self) -> "Iterator[av.Packet[AudioStream] | None]":
         """Yields the track's packets, over errors in the file's structure, and None at the end."""
         failures, total = 0, 0
         while failures < FAILURES and total < 100 * FAILURES:
@@ -171,14 +174,14 @@ class FFmpegPart:
             seconds = self._container.duration / 1e6
         return seconds if seconds < LONGEST_STATED else 0.0
 
-    def _xing_seconds(self, packet: av.Packet) -> float:
+    def _xing_seconds(self, packet: "av.Packet[AudioStream]") -> float:
         if self.format != "mp3":
             return 0.0
         frames = parts.xing_frames(self.window, packet.pos or 0)
         seconds = frames * float((packet.duration or 0) * (packet.time_base or 0))
         return seconds if seconds < LONGEST_STATED else 0.0
 
-    def _padding(self, packet: av.Packet, seconds: float) -> float:
+    def _padding(self, packet: "av.Packet[AudioStream]", seconds: float) -> float:
         if not packet.has_sidedata("skip_samples"):
             return 0.0
         before, after = np.frombuffer(bytes(packet.get_sidedata("skip_samples"))[:8], "<u4") / self._context.sample_rate

@@ -1,6 +1,7 @@
 """Plain samples without compression (WAV, AIFF, AU), through libsndfile, which reads them fastest."""
 
 from collections.abc import Iterator
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -42,7 +43,7 @@ class PlainReader:
     @property
     def bit_rate(self) -> int:
         """In bits a second."""
-        return 8 * self._frame_bytes * self.sample_rate
+        return int(8 * self._frame_bytes * self.sample_rate)
 
     def agrees_with(self, window: Window) -> bool:
         """Says whether it is plain, and all of the file but a small rest is samples.
@@ -69,7 +70,7 @@ class PlainReader:
 
 def _stated_size(head: bytes) -> int:
     """Gives the file's size in bytes as its header states it, or 0 where a writer did not know."""
-    order = "little" if head[:4] in (b"RIFF", b"dns.") else "big"
+    order: Literal["little", "big"] = "little" if head[:4] in (b"RIFF", b"dns.") else "big"
     if head[:4] in (b".snd", b"dns."):
         offset, size = (int.from_bytes(head[at : at + 4], order) for at in (4, 8))
     else:

@@ -54,7 +54,7 @@ def run(
                 result = _result(pool.schedule(function, [item], timeout=patience), patience)
             yield result
     finally:
-        pool.stop()
+        pool.stop()  # type: ignore[no-untyped-call]
         pool.join()
 
 
