@@ -39,6 +39,7 @@ FAILURES = 100  # errors one after the other at which a file is given up
 LONGEST_STATED = 24 * 3600  # s; a header that states more is damaged
 GAP = 4096  # bytes between two frames that are more than a tag or some padding
 TAGS = (b"ID3", b"TAG", b"APE", b"LYR", b"3DI", b"Xin", b"Inf")
+MOST_PLANES = 8  # PyAV 18 reads beyond the memory of a frame that has so many planes, or more
 SKIP_MANUAL = 1 << 29  # FFmpeg's AV_CODEC_FLAG2_SKIP_MANUAL: the decoder leaves no samples out
 SCALES = {"u1": (128.0, 128.0), "i2": (0.0, 32768.0), "i4": (0.0, 2147483648.0)}  # dtype -> silence, full scale
 
@@ -264,7 +265,8 @@ class FFmpegReader:
         reason: Exception | None = None
         for candidate, form in chain(
             ((part, None) for part in self._windows),
-            ((part, None) for start in parts.behind_junk(window) for part in [start]),
+            ((part, None) for part in parts.behind_tag(window)),
+            ((part, None) for part in parts.behind_junk(window)),
             [(window.part(0), FORCED.get(window.path.suffix.lower()))],
         ):
             try:
@@ -293,7 +295,10 @@ class _Run:
     def __init__(self, shape: tuple[str, int, int], sample_rate: int, channels: int) -> None:
         self.shape, self.fifo = shape, av.AudioFifo()
         self._channels = channels
-        self._resampler = None if shape[1] == sample_rate else av.AudioResampler(format="fltp", rate=sample_rate)
+        self._resampler: av.AudioResampler | None = None
+        form = av.AudioFormat(shape[0])
+        if (form.is_planar and shape[2] >= MOST_PLANES) or shape[1] != sample_rate:
+            self._resampler = av.AudioResampler(form.packed, rate=sample_rate)
 
     def take(self, *, last: bool = False) -> Iterator[Block]:
         """Yields what was gathered."""

@@ -34,7 +34,7 @@ def encoded(
     file = io.BytesIO()
     if not seekable:
         file.seekable = lambda: False
-    layout = {1: "mono", 2: "stereo", 6: "5.1"}[samples.shape[1]]
+    layout = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}[samples.shape[1]]
     with av.open(str(path) if path else file, "w", format=form, options=options or {}) as container:
         container.metadata.update(tags or {})
         stream = container.add_stream(codec, rate=rate, layout=layout, options=codec_options or {})
@@ -45,7 +45,7 @@ def encoded(
         container.start_encoding()
         context = stream.codec_context
         resampler = av.AudioResampler(context.format.name, layout, rate, context.frame_size or 1024)
-        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples.T), "fltp", layout)
+        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples).reshape(1, -1), "flt", layout)
         frame.sample_rate = rate
         place = 0
         for piece in [*(resampler.resample(frame) if len(samples) else []), *resampler.resample(None), None]:

@@ -147,6 +147,30 @@ def test_the_bits_are_those_of_libsndfile(write):
     np.testing.assert_array_equal(samples(path), soundfile.read(path, dtype="float32")[0])
 
 
+@pytest.mark.parametrize(("codec", "form", "sample_format"), [("flac", "flac", "s16"), ("wavpack", "wv", "s16p")])
+def test_eight_channels_keep_every_bit(write, codec, form, sample_format):
+    sound = noise(0.5, channels=8)
+    np.testing.assert_array_equal(samples(write(encoded(codec, form, sound, sample_format=sample_format))), sound)
+
+
+def test_eight_lossy_channels_have_the_right_length(write):
+    recording = reading.inspect(write(encoded("aac", "ipod", noise(2, channels=8))))
+    assert (recording.channels, recording.missing) == (8, "")
+    assert recording.seconds == pytest.approx(2, abs=0.05)
+
+
+@pytest.mark.parametrize("form", ["wv", "tta"])
+def test_a_tag_in_front_is_no_obstacle(write, form):
+    tag = b"ID3\3\0\0\0\0\2\0" + bytes(256)
+    data = encoded({"wv": "wavpack", "tta": "tta"}[form], form, noise(0.5))
+    assert reading.inspect(write(tag + data, f"a.{form}")).seconds == 0.5
+
+
+def test_a_page_cut_within_its_header_ends_an_ogg(write):
+    data = encode("libopus", "ogg", noise(1, 48000), 48000)
+    assert reading.inspect(write(data + data[:20])).seconds == 1
+
+
 # What is behind the header, between recordings, and at the end.
 
 
