@@ -32,11 +32,12 @@ OPTIONS = {"format_whitelist": ",".join(FORMATS), "protocol_whitelist": "none"}
 # Tried by suffix where FFmpeg does not recognise the start, as behind much junk.
 FORCED = {".mp3": "mp3", ".mp2": "mp3", ".aac": "aac", ".adts": "aac", ".ac3": "ac3", ".flac": "flac"}
 BARE = frozenset({"mp3", "aac", "ac3", "eac3", "dts", "mlp", "truehd", "loas", "amr", "mpeg", "mpegts"})
+TIMED = frozenset({"ogg", "matroska", "mov", "flv", "mpegts", "nut"})  # whose time stamps are stored
 CHUNKED = frozenset({"wav", "aiff", "au", "w64"})
-WITHOUT_ORDER = (BARE | CHUNKED) - {"mpeg", "mpegts"}  # where a packet directly follows the one before
+WITHOUT_ORDER = (BARE | CHUNKED | {"flac"}) - {"mpeg", "mpegts"}  # where a packet directly follows the one before
 BUFFER = 1 << 16  # bytes that are read at once
 FAILURES = 100  # errors one after the other at which a file is given up
-LONGEST_STATED = 24 * 3600  # s; a header that states more is damaged
+LONGEST_STATED = 12 * 3600  # s; a header that states more is damaged
 GAP = 4096  # bytes between two frames that are more than a tag or some padding
 TAGS = (b"ID3", b"TAG", b"APE", b"LYR", b"3DI", b"Xin", b"Inf")
 MOST_PLANES = 8  # PyAV 18 reads beyond the memory of a frame that has so many planes, or more
@@ -50,32 +51,35 @@ class Account:
 
     Attributes:
         decoded: What came out.
-        packets: How long all packets say they are.
+        packets: How long all packets say they are, as some formats do wrongly.
+        failed: How many packets the decoder refused.
+        good: How many it did not refuse.
         span: From the first packet's time stamp to the end of the last one.
         stated: What the header says.
         passed_over: How much sound would fit into the bytes that belong to no packet.
         padding: What the decoder is told to leave out, because the encoder added it.
-        damaged: Whether the decoder or the file's structure failed somewhere.
     """
 
     decoded: float = 0.0
     packets: float = 0.0
+    failed: int = 0
+    good: int = 0
     span: float = 0.0
     stated: float = 0.0
     passed_over: float = 0.0
     padding: float = 0.0
-    damaged: bool = False
     sizes: int = 0
     gaps: list[tuple[int, int]] = field(default_factory=list)
 
     def lost(self) -> tuple[float, str]:
         """Gives the seconds that are missing, and who says so."""
         claims = [
-            (self.packets, "packets that are damaged"),
+            (self.decoded * (1 + self.failed / max(1, self.good)), "some packets are damaged"),
             (self.span, "the time stamps have gaps"),
-            (self.packets + self.passed_over, "bytes between the packets that are no sound"),
+            (self.decoded + self.passed_over, "bytes between the packets are no sound"),
             (self.stated, "the file ends before what its header states"),
         ]
+        claims = [(seconds, text) for seconds, text in claims if seconds < LONGEST_STATED]
         most = max(seconds for seconds, _ in claims)
         why = next(text for seconds, text in claims if seconds >= 0.98 * most)  # the most certain of those that agree
         return max(0.0, most - self.padding - self.decoded), why
@@ -116,7 +120,8 @@ class FFmpegPart:
             try:
                 frames = self._context.decode(packet)
             except (FFmpegError, EOFError):
-                account.damaged, frames = True, []
+                account.failed, frames = account.failed + 1, []
+            account.good += bool(frames)
             for frame in frames:
                 if frame.sample_rate > 0:
                     account.decoded += frame.samples / frame.sample_rate
@@ -131,13 +136,13 @@ class FFmpegPart:
                 last = max(last or packet.pts, packet.pts + (packet.duration or 0))
             if self.format in WITHOUT_ORDER and packet.pos is not None:
                 if end_of_last is None:
-                    end_of_last = packet.pos if self.format in CHUNKED else 0
+                    end_of_last = 0 if self.format in BARE else packet.pos
                     account.stated = account.stated or self._xing_seconds(packet)
                 if packet.pos - end_of_last > GAP:
                     account.gaps.append((end_of_last, packet.pos))
                 end_of_last = packet.pos + packet.size
         if first is not None and last is not None:
-            account.span = (last - first) * base
+            account.span = (last - first) * base if self.format in TIMED else 0.0
         if end_of_last is not None and self.window.size - end_of_last > GAP:
             account.gaps.append((end_of_last, self.window.size))
         self._count_gaps()
@@ -158,7 +163,6 @@ class FFmpegPart:
                         yield packet
                 break
             except FFmpegError:
-                self.account.damaged = True
                 failures, total = failures + 1, total + 1
         yield None
 
@@ -192,7 +196,7 @@ class FFmpegPart:
         """Says whether what stands between packets is known to be no sound: a tag, or a further chunk of a WAV."""
         name = self.window.at(start + start % 2 if self.format in CHUNKED else start, 4)
         if self.format in CHUNKED:
-            return name.isalnum() and name not in (b"RIFF", b"FORM")
+            return name.replace(b" ", b"").isalnum() and name not in (b"RIFF", b"FORM")
         return name.startswith(TAGS)
 
     def _count_gaps(self) -> None:

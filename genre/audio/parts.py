@@ -8,6 +8,7 @@ SEARCHED = 1 << 20  # bytes: how far from the start a recording is looked for
 OGG, OGG_HEAD = b"OggS", 27  # of each page: the mark, and the bytes before its table of segments
 OGG_FIRST = 2  # flag of the page a stream begins with
 ASF_PROPERTIES = bytes.fromhex("A1DCAB8C47A9CF118EE400C00C205365")
+XING_OFFSETS = (13, 15, 21, 23, 36, 38)  # of the mark from the start of its frame: by version, channels and checksum
 MAGIC = (OGG, b"fLaC", b"RIFF", b"FORM", b"ftyp", b"\x1aE\xdf\xa3", b"ADIF")
 
 
@@ -70,7 +71,9 @@ def xing_frames(file: Window, first: int) -> int:
     """
     near = file.at(first - 2881, 2881 + 200)  # no frame is longer
     place = max(near.rfind(b"Xing"), near.rfind(b"Info"))
-    if place < 0 or len(near) < place + 12 or not near[place + 7] & 1:
+    starts = (place - behind for behind in XING_OFFSETS if place >= behind)
+    in_frame = any(near[start] == 0xFF and near[start + 1] & 0xE0 == 0xE0 for start in starts)
+    if not in_frame or len(near) < place + 12 or not near[place + 7] & 1:
         return 0
     return int.from_bytes(near[place + 8 : place + 12], "big")
 
