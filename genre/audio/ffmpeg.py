@@ -52,8 +52,8 @@ class Account:
     Attributes:
         decoded: What came out.
         packets: How long all packets say they are, as some formats do wrongly.
-        failed: How many packets the decoder refused.
-        good: How many it did not refuse.
+        failed: How many bytes the packets have that the decoder refused, but for tags.
+        good: How many the others have.
         span: From the first packet's time stamp to the end of the last one.
         stated: What the header says.
         passed_over: How much sound would fit into the bytes that belong to no packet.
@@ -120,16 +120,17 @@ class FFmpegPart:
             try:
                 frames = self._context.decode(packet)
             except (FFmpegError, EOFError):
-                account.failed, frames = account.failed + 1, []
-            account.good += bool(frames)
-            for frame in frames:
-                if frame.sample_rate > 0:
-                    account.decoded += frame.samples / frame.sample_rate
-                    yield frame
+                frames = []
+                account.failed += packet.size if packet and not bytes(packet)[:4].startswith(TAGS) else 0
+            account.good += packet.size if packet and frames else 0
+            decoded = sum(frame.samples / frame.sample_rate for frame in frames if frame.sample_rate)
+            account.decoded += decoded
+            yield from frames
             if packet is None or packet.is_discard:
                 continue
             account.packets += (packet.duration or 0) * base
-            account.padding += self._padding(packet, (packet.duration or 0) * base)
+            if decoded < (packet.duration or 0) * base:  # the question takes long
+                account.padding += self._padding(packet, (packet.duration or 0) * base)
             account.sizes += packet.size
             if packet.pts is not None:
                 first = packet.pts if first is None else min(first, packet.pts)
@@ -267,12 +268,7 @@ class FFmpegReader:
     def _open_first(self, window: Window) -> FFmpegPart:
         """Opens the first part; behind junk, or as what the suffix says, if the file does not begin with one."""
         reason: Exception | None = None
-        for candidate, form in chain(
-            ((part, None) for part in self._windows),
-            ((part, None) for part in parts.behind_tag(window)),
-            ((part, None) for part in parts.behind_junk(window)),
-            [(window.part(0), FORCED.get(window.path.suffix.lower()))],
-        ):
+        for candidate, form in self._candidates(window):
             try:
                 self._parts.append(FFmpegPart(candidate, form))
             except (FFmpegError, ValueError) as error:
@@ -281,6 +277,13 @@ class FFmpegReader:
             else:
                 return self._parts[0]
         raise ValueError(f"cannot be decoded: {_explained(reason)}")
+
+    def _candidates(self, window: Window) -> Iterator[tuple[Window, str | None]]:
+        """Yields what may be the first part, and the format if FFmpeg is not to find it out."""
+        yield from ((part, None) for part in self._windows)
+        yield from ((part, None) for part in parts.behind_tag(window))
+        yield from ((part, None) for part in parts.behind_junk(window))
+        yield window.part(0), FORCED.get(window.path.suffix.lower())
 
     def _later_frames(self) -> Iterator[av.AudioFrame]:
         for window in self._windows:
