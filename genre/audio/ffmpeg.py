@@ -1,7 +1,6 @@
 """Every other format, through FFmpeg (PyAV): what a file holds is decoded, and what is lost on the way is counted."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from itertools import chain
 
 import av
@@ -12,6 +11,7 @@ from av.audio.stream import AudioStream
 from av.error import FFmpegError
 
 from genre.audio import parts
+from genre.audio.account import Account, stated_seconds
 from genre.audio.windows import Window
 
 av.logging.set_level(None)  # no message of FFmpeg on the terminal
@@ -31,58 +31,11 @@ FORMATS = (
 OPTIONS = {"format_whitelist": ",".join(FORMATS), "protocol_whitelist": "none"}
 # Tried by suffix where FFmpeg does not recognise the start, as behind much junk.
 FORCED = {".mp3": "mp3", ".mp2": "mp3", ".aac": "aac", ".adts": "aac", ".ac3": "ac3", ".flac": "flac"}
-BARE = frozenset({"mp3", "aac", "ac3", "eac3", "dts", "mlp", "truehd", "loas", "amr", "mpeg", "mpegts"})
-TIMED = frozenset({"ogg", "matroska", "mov", "flv", "mpegts", "nut"})  # whose time stamps are stored
-CHUNKED = frozenset({"wav", "aiff", "au", "w64"})
-WITHOUT_ORDER = (BARE | CHUNKED | {"flac"}) - {"mpeg", "mpegts"}  # where a packet directly follows the one before
 BUFFER = 1 << 16  # bytes that are read at once
 FAILURES = 100  # errors one after the other at which a file is given up
-LONGEST_STATED = 12 * 3600  # s; a header that states more is damaged
-GAP = 4096  # bytes between two frames that are more than a tag or some padding
-TAGS = (b"ID3", b"TAG", b"APE", b"LYR", b"3DI", b"Xin", b"Inf")
 MOST_PLANES = 8  # PyAV 18 reads beyond the memory of a frame that has so many planes, or more
 SKIP_MANUAL = 1 << 29  # FFmpeg's AV_CODEC_FLAG2_SKIP_MANUAL: the decoder leaves no samples out
 SCALES = {"u1": (128.0, 128.0), "i2": (0.0, 32768.0), "i4": (0.0, 2147483648.0)}  # dtype -> silence, full scale
-
-
-@dataclass
-class Account:
-    """What packets and headers promise, against what came out of the decoder; all in seconds.
-
-    Attributes:
-        decoded: What came out.
-        packets: How long all packets say they are, as some formats do wrongly.
-        failed: How many bytes the packets have that the decoder refused, but for tags.
-        good: How many the others have.
-        span: From the first packet's time stamp to the end of the last one.
-        stated: What the header says.
-        passed_over: How much sound would fit into the bytes that belong to no packet.
-        padding: What the decoder is told to leave out, because the encoder added it.
-    """
-
-    decoded: float = 0.0
-    packets: float = 0.0
-    failed: int = 0
-    good: int = 0
-    span: float = 0.0
-    stated: float = 0.0
-    passed_over: float = 0.0
-    padding: float = 0.0
-    sizes: int = 0
-    gaps: list[tuple[int, int]] = field(default_factory=list)
-
-    def lost(self) -> tuple[float, str]:
-        """Gives the seconds that are missing, and who says so."""
-        claims = [
-            (self.decoded * (1 + self.failed / max(1, self.good)), "some packets are damaged"),
-            (self.span, "the time stamps have gaps"),
-            (self.decoded + self.passed_over, "bytes between the packets are no sound"),
-            (self.stated, "the file ends before what its header states"),
-        ]
-        claims = [(seconds, text) for seconds, text in claims if seconds < LONGEST_STATED]
-        most = max(seconds for seconds, _ in claims)
-        why = next(text for seconds, text in claims if seconds >= 0.98 * most)  # the most certain of those that agree
-        return max(0.0, most - self.padding - self.decoded), why
 
 
 class FFmpegPart:
@@ -94,7 +47,6 @@ class FFmpegPart:
 
     def __init__(self, window: Window, form: str | None = None) -> None:
         self.window = window
-        self.account = Account()
         self._container = av.open(
             window, "r", format=form, options=OPTIONS, metadata_errors="replace", buffer_size=BUFFER
         )
@@ -110,43 +62,23 @@ class FFmpegPart:
         if self.codec == "alac" and self.format == "caf":
             self._context.flags2 |= SKIP_MANUAL  # its last packet is short already, FFmpeg 8 would cut it once more
         self.tags = _tags({**self._container.metadata, **stream.metadata})
-        self.account.stated = self._stated()
+        stated = stated_seconds(window, self._container, stream)
+        self.account = Account(window, self.format, float(stream.time_base or 0), stated)
 
     def frames(self) -> Iterator[av.AudioFrame]:
         """Yields what can be decoded, and keeps the account."""
-        account, base = self.account, float(self._stream.time_base or 0)
-        first, last, end_of_last = None, None, None
         for packet in self._packets():
             try:
                 frames = self._context.decode(packet)
             except (FFmpegError, EOFError):
-                frames = []
-                account.failed += packet.size if packet and not bytes(packet)[:4].startswith(TAGS) else 0
-            account.good += packet.size if packet and frames else 0
-            decoded = sum(frame.samples / frame.sample_rate for frame in frames if frame.sample_rate)
-            account.decoded += decoded
-            yield from frames
-            if packet is None or packet.is_discard:
+                if packet:
+                    self.account.refuse(packet)
                 continue
-            account.packets += (packet.duration or 0) * base
-            if decoded < (packet.duration or 0) * base:  # the question takes long
-                account.padding += self._padding(packet, (packet.duration or 0) * base)
-            account.sizes += packet.size
-            if packet.pts is not None:
-                first = packet.pts if first is None else min(first, packet.pts)
-                last = max(last or packet.pts, packet.pts + (packet.duration or 0))
-            if self.format in WITHOUT_ORDER and packet.pos is not None:
-                if end_of_last is None:
-                    end_of_last = 0 if self.format in BARE else packet.pos
-                    account.stated = account.stated or self._xing_seconds(packet)
-                if packet.pos - end_of_last > GAP:
-                    account.gaps.append((end_of_last, packet.pos))
-                end_of_last = packet.pos + packet.size
-        if first is not None and last is not None:
-            account.span = (last - first) * base if self.format in TIMED else 0.0
-        if end_of_last is not None and self.window.size - end_of_last > GAP:
-            account.gaps.append((end_of_last, self.window.size))
-        self._count_gaps()
+            if packet:
+                self.account.note(packet, frames)
+            else:
+                self.account.came(frames)
+            yield from frames
 
     def close(self) -> None:
         """Closes the part."""
@@ -166,44 +98,6 @@ class FFmpegPart:
             except FFmpegError:
                 failures, total = failures + 1, total + 1
         yield None
-
-    def _stated(self) -> float:
-        """Gives the length that the header states, or 0: bare frames have no header, FFmpeg would only estimate."""
-        if self.format in BARE:
-            return 0.0
-        seconds = parts.asf_seconds(self.window) if self.format == "asf" else 0.0
-        if seconds:
-            pass
-        elif self._stream.duration and self._stream.time_base:
-            seconds = float(self._stream.duration * self._stream.time_base)
-        elif self._container.duration and len(self._container.streams) == 1:
-            seconds = self._container.duration / 1e6
-        return seconds if seconds < LONGEST_STATED else 0.0
-
-    def _xing_seconds(self, packet: "av.Packet[AudioStream]") -> float:
-        if self.format != "mp3":
-            return 0.0
-        frames = parts.xing_frames(self.window, packet.pos or 0)
-        seconds = frames * float((packet.duration or 0) * (packet.time_base or 0))
-        return seconds if seconds < LONGEST_STATED else 0.0
-
-    def _padding(self, packet: "av.Packet[AudioStream]", seconds: float) -> float:
-        if not packet.has_sidedata("skip_samples"):
-            return 0.0
-        before, after = np.frombuffer(bytes(packet.get_sidedata("skip_samples"))[:8], "<u4") / self._context.sample_rate
-        return float(before + min(after, seconds))
-
-    def _is_tag(self, start: int) -> bool:
-        """Says whether what stands between packets is known to be no sound: a tag, or a further chunk of a WAV."""
-        name = self.window.at(start + start % 2 if self.format in CHUNKED else start, 4)
-        if self.format in CHUNKED:
-            return name.replace(b" ", b"").isalnum() and name not in (b"RIFF", b"FORM")
-        return name.startswith(TAGS)
-
-    def _count_gaps(self) -> None:
-        account = self.account
-        skipped = sum(end - start for start, end in account.gaps if not self._is_tag(start))
-        account.passed_over = account.packets * skipped / account.sizes if account.sizes else 0.0
 
 
 class FFmpegReader:
@@ -234,8 +128,8 @@ class FFmpegReader:
     @property
     def bit_rate(self) -> int:
         """In bits a second, of the sound alone; known at the end."""
-        seconds = sum(part.account.packets or part.account.decoded for part in self._parts)
-        return round(8 * sum(part.account.sizes for part in self._parts) / seconds) if seconds else 0
+        seconds = sum(part.account.decoded for part in self._parts)
+        return round(8 * sum(part.account.size for part in self._parts) / seconds) if seconds else 0
 
     def lost(self) -> tuple[float, float, str]:
         """Gives how many seconds are missing, of how many, and why; known at the end."""
