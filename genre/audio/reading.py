@@ -18,6 +18,7 @@ MAX_CHANNELS = 64
 MOST_SECONDS = 3 * 3600  # a longer one would not fit in the memory of a usual computer
 MOST_LEVEL = 1e12  # times full scale: the power of more would leave the range of float32
 BLOCK_LENGTH = 1 << 16  # samples of each channel: fits the processor's cache, and bounds the memory
+PAIRWISE = 8  # channels from which on numpy adds in another order
 # A loss is told above `TOLD_SECONDS` or `TOLD_SHARE`, whichever is less, but not below `PADDING_SECONDS`: that much an
 # encoder adds at both ends, and a decoder takes away again.
 TOLD_SECONDS, TOLD_SHARE, PADDING_SECONDS = 0.5, 0.02, 0.1
@@ -143,8 +144,14 @@ def opened(path: Path) -> Iterator[Reader]:
 
 def mono(block: Block) -> Waveform:
     """Gives the mean of all channels: `(time, channel)` -> `(time,)`."""
-    mean: Waveform = block.mean(axis=1, dtype=np.float32)
-    return mean
+    channels = block.shape[1]
+    if channels >= PAIRWISE:
+        mean: Waveform = block.mean(axis=1, dtype=np.float32)
+        return mean
+    total: Waveform = block[:, 0].copy()  # the same sum as `mean`'s, bit for bit, in a tenth of its time
+    for channel in range(1, channels):
+        total += block[:, channel]
+    return total if channels == 1 else total / np.float32(channels)
 
 
 def inspect(path: Path) -> Recording:

@@ -68,6 +68,14 @@ def test_channels_are_averaged(tmp_path, channels):
     np.testing.assert_allclose(decoded, samples.mean(axis=1), atol=1e-6)
 
 
+@pytest.mark.parametrize("channels", [1, 2, 3, 5, 7, 8, 12])
+def test_the_mean_of_channels_is_numpys_bit_for_bit(channels):
+    block = np.random.default_rng(channels).standard_normal((3000, channels)).astype(np.float32)
+    np.testing.assert_array_equal(reading.mono(block), block.mean(axis=1, dtype=np.float32))
+    planes = np.ascontiguousarray(block.T).T
+    np.testing.assert_array_equal(reading.mono(planes), reading.mono(block))
+
+
 def test_blocks_of_many_channels_are_short(tmp_path, monkeypatch):
     samples = np.random.default_rng(0).uniform(-0.5, 0.5, (RATE, 8)).astype(np.float32)
     path = write(tmp_path / "a.wav", samples, RATE)
