@@ -80,11 +80,14 @@ class Account:
     def lost(self) -> tuple[float, str]:
         """Gives the seconds that are missing, and who says so; to be asked at the end."""
         span = (self._last - (self._first or 0)) * self.time_base if self.format in TIMED else 0.0
+        most_by_bytes = self.stated if self._header_knows() else LONGEST
+        failed = self.decoded * (1 + self.failed / max(1, self.good))
+        passed_over = self.decoded * (1 + self._passed_over() / max(1, self.size))
         claims = [
             (self.decoded, ""),
-            (self.decoded * (1 + self.failed / max(1, self.good)), "some packets are damaged"),
+            (min(failed, most_by_bytes), "some packets are damaged"),
             (span, "the time stamps have gaps"),
-            (self.decoded * (1 + self._passed_over() / max(1, self.size)), "bytes between the packets are no sound"),
+            (min(passed_over, most_by_bytes), "bytes between the packets are no sound"),
             (self.stated, "the file ends before what its header states"),
         ]
         claims = [(seconds, text) for seconds, text in claims if seconds < LONGEST or not text]
@@ -92,6 +95,13 @@ class Account:
         # Of claims that agree, the first is the most certain.
         why = next(text for seconds, text in claims if seconds >= 0.98 * most)
         return max(0.0, most - self.padding - self.decoded), why
+
+    def _header_knows(self) -> bool:
+        """Says whether the header speaks of all that is there, and so knows the length better than bytes tell it.
+
+        It does not where a second recording stands behind the first. A WAV's may state any size.
+        """
+        return self.format not in CHUNKED and 0 < self.stated and self.decoded <= 1.02 * self.stated
 
     def _note_place(self, packet: "av.Packet[AudioStream]", place: int) -> None:
         if self._end is None:

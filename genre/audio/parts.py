@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 
+from genre.audio.plain import stated_size
 from genre.audio.windows import Window
 
 SEARCHED = 1 << 20  # bytes: how far from the start a recording is looked for
@@ -55,9 +56,16 @@ def behind_junk(file: Window) -> list[Window]:
     found = []
     for magic in MAGIC:
         place = head.find(magic, 1)
-        if place > 0:
+        whole = magic not in (b"RIFF", b"FORM") or _is_whole(file, place)
+        if place > 0 and whole:
             found.append(place - 4 if magic == b"ftyp" else place)
     return [file.part(place) for place in sorted(found) if place > 0]
+
+
+def _is_whole(file: Window, place: int) -> bool:
+    """Says whether a WAV or AIFF ends where the file does; packers put its header in front of what they packed."""
+    stated = stated_size(file.at(place, 12))
+    return abs(place + stated - file.size) <= 0.02 * file.size
 
 
 def xing_frames(file: Window, first: int) -> int:

@@ -64,11 +64,11 @@ class PlainReader:
 
     def _cut_frames(self, window: Window) -> int:
         """Gives how many samples the header states beyond the end of the file: libsndfile believes the file."""
-        stated = _stated_size(window.at(0, 12))
+        stated = stated_size(window.at(0, 12))
         return max(0, stated - window.size) // self._frame_bytes if self._frame_bytes else 0
 
 
-def _stated_size(head: bytes) -> int:
+def stated_size(head: bytes) -> int:
     """Gives the file's size in bytes as its header states it, or 0 where a writer did not know."""
     order: Literal["little", "big"] = "little" if head[:4] in (b"RIFF", b"dns.") else "big"
     if head[:4] in (b".snd", b"dns."):

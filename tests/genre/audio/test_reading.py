@@ -297,6 +297,17 @@ def test_a_damaged_middle_is_told(write, codec):
     assert recording.seconds + recording.lost_seconds == pytest.approx(8, abs=0.8)
 
 
+def test_a_packed_wav_is_not_taken_for_a_wav(write):
+    header = encode("pcm_s16le", "wav", noise())[:44]
+    packed = b"OFR \x0c\0\0\0" + bytes(12) + b"HEAD" + header + np.random.default_rng(0).bytes(50_000)
+    with pytest.raises(ValueError, match="cannot be decoded"):
+        reading.inspect(write(packed, "a.ofr"))
+
+
+def test_junk_behind_an_mp3_whose_header_is_fulfilled_is_no_loss(write):
+    assert reading.inspect(write(mp3() + np.random.default_rng(0).bytes(30_000))).missing == ""
+
+
 JUNK = {
     "zeros": bytes(50_000),
     "text": b"<html>404 Not Found</html>" * 500,
