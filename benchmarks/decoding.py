@@ -18,7 +18,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -43,13 +43,25 @@ class Row:
     missing: str
 
 
+@dataclass(frozen=True)
+class Heard:
+    """What is read of a file here."""
+
+    seconds: float = 0.0
+    reason: str = ""
+    missing: str = ""
+    format: str = ""
+
+
 def main() -> None:
     """Compares or measures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
     compared = commands.add_parser("compare")
     compared.add_argument("folder", type=Path)
-    compared.add_argument("--rows", type=Path, help="a CSV file for each file's result; what ffmpeg played is taken from it if it exists")
+    compared.add_argument(
+        "--rows", type=Path, help="CSV of each file's result; ffmpeg's part is taken from it if it exists"
+    )
     measured = commands.add_parser("speed")
     measured.add_argument("track", type=Path)
     arguments = parser.parse_args()
@@ -72,9 +84,18 @@ def compare(folder: Path, csv: Path | None) -> list[Row]:
         played = list(threads.map(play, files))
     rows = []
     for path, heard, got in zip(files, played, workers.run(read, files, patience=PATIENCE), strict=True):
-        seconds, reason, missing = (0.0, got.reason, "") if isinstance(got, workers.Died) else got
-        rows.append(Row(str(path.relative_to(folder)), path.suffix.lower(), heard, seconds, reason, missing))
+        found = Heard(reason=got.reason) if isinstance(got, workers.Died) else got
+        row = Row(str(path.relative_to(folder)), path.suffix.lower(), heard, found.seconds, found.reason, found.missing)
+        if is_short(row) and not row.missing:  # does ffmpeg hear more, or junk in front as another format?
+            row = replace(row, ffmpeg_seconds=ffmpeg_seconds(path, found.format))
+            print(f"{row.file}: ffmpeg hears {heard:.2f} s, and {row.ffmpeg_seconds:.2f} s of it as {found.format}\n")
+        rows.append(row)
     return rows
+
+
+def is_short(row: Row) -> bool:
+    """Says whether ffmpeg hears more of a file that is read."""
+    return not row.reason and row.seconds < row.ffmpeg_seconds - SHORTER
 
 
 def distinct(files: list[Path]) -> list[Path]:
@@ -83,18 +104,19 @@ def distinct(files: list[Path]) -> list[Path]:
     return sorted(first.values())
 
 
-def read(path: Path) -> tuple[float, str, str]:
-    """Reads a file as stage `download` does: seconds, why it is refused, what is missing."""
+def read(path: Path) -> Heard:
+    """Reads a file as stage `download` does."""
     try:
         recording = reading.inspect(path)
     except (ValueError, OSError) as error:
-        return 0.0, str(error) or type(error).__name__, ""
-    return recording.seconds, "", recording.missing
+        return Heard(reason=str(error) or type(error).__name__)
+    return Heard(recording.seconds, "", recording.missing, recording.format)
 
 
-def ffmpeg_seconds(path: Path) -> float:
+def ffmpeg_seconds(path: Path, form: str = "") -> float:
     """Gives how many seconds of sound ffmpeg makes of a file, 0 if none; at one rate and one channel."""
-    command = ["ffmpeg", "-nostdin", "-v", "quiet", "-i", f"file:{path}", "-vn", "-ac", "1", "-ar", "48000",
+    forced = ["-f", form] if form else []
+    command = ["ffmpeg", "-nostdin", "-v", "quiet", *forced, "-i", f"file:{path}", "-vn", "-ac", "1", "-ar", "48000",
                "-f", "u8", "pipe:1"]  # fmt: skip
     try:
         done = subprocess.run(command, capture_output=True, check=False, timeout=PATIENCE)
@@ -114,7 +136,7 @@ def report(rows: list[Row], csv: Path | None) -> None:
     print("|---|---|---|---|---|---|---|")
     for ending, group in [*sorted(groups.items()), ("all", rows)]:
         played = [row for row in group if row.ffmpeg_seconds > 0]
-        short = [row for row in played if not row.reason and row.seconds < row.ffmpeg_seconds - SHORTER]
+        short = [row for row in played if is_short(row)]
         told = sum(bool(row.missing) for row in short)
         refused = sum(bool(row.reason) for row in played)
         print(f"| {ending} | {len(group)} | {len(played)} | {len(played) - refused} | {len(short) - told} | {told} "
@@ -123,7 +145,8 @@ def report(rows: list[Row], csv: Path | None) -> None:
     good = [row for row in long if not row.reason]
     print(f"\nOf {len(long)} files of {LONG_ENOUGH:g} s or more that ffmpeg plays, {len(good)} are read "
           f"({len(good) / max(1, len(long)):.1%}).")  # fmt: skip
-    print(f"{sum(row.seconds > 0 and row.ffmpeg_seconds == 0 for row in rows)} files are read that ffmpeg does not play; "
+    more = sum(row.seconds > 0 and row.ffmpeg_seconds == 0 for row in rows)
+    print(f"{more} files are read that ffmpeg does not play; "
           f"{sum(bool(row.missing) for row in rows)} are told to be incomplete.")  # fmt: skip
     print("\n| refused, though ffmpeg plays it | files |\n|---|---|")
     reasons = Counter(row.reason for row in rows if row.reason and row.ffmpeg_seconds > 0)

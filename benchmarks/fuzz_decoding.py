@@ -34,8 +34,10 @@ KINDS = [
     ("aac", "flv", 44100), ("ac3", "ac3", 32000), ("eac3", "eac3", 32000), ("vorbis", "ogg", 8000),
     ("libopus", "ogg", 8000), ("libopus", "webm", 8000), ("wmav1", "asf", 8000), ("wmav2", "asf", 44100),
 ]  # fmt: skip
-TOKENS = [b"\0", b"\xff" * 4, b"\x7f\xff\xff\xff", b"\x80\0\0\0", b"data", b"OggS", b"fLaC", b"ID3\3", b"\xff\xfb\x90\x64",
-          b"moov", b"mdat", b"LIST", bytes(300)]  # fmt: skip
+TOKENS = [
+    b"\0", b"\xff" * 4, b"\x7f\xff\xff\xff", b"\x80\0\0\0", b"data", b"OggS", b"fLaC", b"ID3\3", b"\xff\xfb\x90\x64",
+    b"moov", b"mdat", b"LIST", bytes(300),
+]  # fmt: skip
 
 
 def main() -> int:

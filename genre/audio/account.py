@@ -101,7 +101,7 @@ class Account:
 
         It does not where a second recording stands behind the first. A WAV's may state any size.
         """
-        return self.format not in CHUNKED and 0 < self.stated and self.decoded <= 1.02 * self.stated
+        return self.format not in CHUNKED and self.stated > 0 and self.decoded <= 1.02 * self.stated
 
     def _note_place(self, packet: "av.Packet[AudioStream]", place: int) -> None:
         if self._end is None:
