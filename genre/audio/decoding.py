@@ -1,4 +1,4 @@
-"""From a file to a waveform: one channel at the sampling rate that is asked for."""
+"""Recordings of any format as one channel at one sample rate."""
 
 from collections.abc import Iterator
 from fractions import Fraction
@@ -8,8 +8,11 @@ import numpy as np
 import torch
 from torchaudio.functional import resample
 
-from genre.audio.reading import Waveform, blocks, open_recording
+from genre.audio import reading
+from genre.audio.reading import Waveform
 
+BLOCK_SECONDS = 30  # bounds the memory that a recording of any length takes
+BLOCK_SAMPLES = 1 << 23  # of all channels; 30 s of what is usual have fewer
 # Rates without a common period (22 051 and 22 050 Hz) would need as many filters as samples a second: such a ratio is
 # rounded, by less than one part in a million. Every usual rate, up to 192 kHz, stays exact.
 LONGEST_PERIOD = 1280
@@ -18,20 +21,47 @@ LONGEST_PERIOD = 1280
 def decode(path: Path, sample_rate: int) -> Waveform:
     """Decodes a file to one channel (the mean of all) at `sample_rate` Hz: `(time,)`, full scale is 1.
 
-    Reads wav, au, flac, ogg, mp3 and what else libsndfile knows, in blocks: beside the result itself the memory
-    needed does not depend on the length.
+    Beside the result itself the memory needed does not depend on the length.
 
     Raises:
-        ValueError: As `inspect`; but none is fine.
+        ValueError: As `reading.inspect`; but no samples at all are fine.
+        OSError: The file cannot be read.
     """
-    with open_recording(path) as file:
-        ratio = Fraction(sample_rate, file.samplerate).limit_denominator(LONGEST_PERIOD)
-        mono = (block.mean(axis=1, dtype=np.float32) for block in blocks(file, ratio.denominator))
-        resampled = list(_resampled(mono, ratio))
-    return np.concatenate(resampled) if resampled else np.zeros(0, np.float32)
+    blocks = list(decode_blocks(path, sample_rate))
+    return np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
 
 
-def _resampled(mono: Iterator[Waveform], ratio: Fraction) -> Iterator[Waveform]:
+def decode_blocks(path: Path, sample_rate: int) -> Iterator[Waveform]:
+    """Yields what `decode` gives, in blocks `(time,)` of about 30 s that join without a seam.
+
+    Raises:
+        ValueError: As `decode`, also between two blocks.
+        OSError: As `decode`.
+    """
+    with reading.opened(path) as reader:
+        ratio = Fraction(sample_rate, reader.sample_rate).limit_denominator(LONGEST_PERIOD)
+        step = ratio.denominator
+        length = step * max(1, min(BLOCK_SECONDS * reader.sample_rate, BLOCK_SAMPLES // reader.channels) // step)
+        yield from _resampled(_regrouped(map(reading.mono, reader.blocks()), length), ratio)
+
+
+def _regrouped(blocks: Iterator[Waveform], length: int) -> Iterator[Waveform]:
+    """Yields the same samples in blocks of `length`, the last one shorter."""
+    gathered: list[Waveform] = []
+    count = 0
+    for block in blocks:
+        rest = block
+        while count + len(rest) >= length:
+            yield np.concatenate([*gathered, rest[: length - count]])
+            rest, gathered, count = rest[length - count :], [], 0
+        if len(rest):
+            gathered.append(rest)
+            count += len(rest)
+    if count:
+        yield np.concatenate(gathered)
+
+
+def _resampled(blocks: Iterator[Waveform], ratio: Fraction) -> Iterator[Waveform]:
     """Resamples block by block with context on both sides, which gives what resampling the whole would give.
 
     Blocks but the last must be multiples of the ratio's denominator long.
@@ -40,13 +70,13 @@ def _resampled(mono: Iterator[Waveform], ratio: Fraction) -> Iterator[Waveform]:
     """
     old, new = ratio.denominator, ratio.numerator
     if old == new:
-        yield from mono
+        yield from blocks
         return
     context = old * (2 + int(7 * max(1, old / new)) // old)
     before = np.zeros(0, np.float32)
-    current = next(mono, None)
+    current = next(blocks, None)
     while current is not None:
-        after = next(mono, None)
+        after = next(blocks, None)
         joined = np.concatenate([before, current, current[:0] if after is None else after[:context]])
         resampled = resample(torch.from_numpy(joined), old, new).numpy()
         first = len(before) * new // old

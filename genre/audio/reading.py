@@ -1,124 +1,171 @@
-"""Reads recordings block by block with libsndfile, and tells what each of them is."""
+"""Reads recordings of any format, block by block: what a file holds, and what of it is missing."""
 
-import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import soundfile
 
-BLOCK_SECONDS = 30  # bounds the memory that a recording of any length takes
+from genre.audio.ffmpeg import FFmpegReader
+from genre.audio.plain import PlainReader, open_plain
+from genre.audio.windows import Window
+
 SILENCE = 1e-4  # -80 dB of full scale: quieter than the last bit but one of 16
 MAX_CHANNELS = 64
-BLOCK_SAMPLES = 1 << 23  # of all channels; 30 s of what is usual have fewer
 MOST_SECONDS = 3 * 3600  # a longer one would not fit in the memory of a usual computer
 MOST_LEVEL = 1e12  # times full scale: the power of more would leave the range of float32
+BLOCK_LENGTH = 1 << 16  # samples of each channel: fits the processor's cache, and bounds the memory
+PAIRWISE = 8  # channels from which on numpy adds in another order
+# A loss is told above `TOLD_SECONDS` or `TOLD_SHARE`, whichever is less, but not below `PADDING_SECONDS`: that much an
+# encoder adds at both ends, and a decoder takes away again.
+TOLD_SECONDS, TOLD_SHARE, PADDING_SECONDS = 0.5, 0.02, 0.1
 
-Waveform = npt.NDArray[np.float32]
+Waveform = npt.NDArray[np.float32]  # (time,)
+Block = npt.NDArray[np.float32]  # (time, channel)
 
 
 @dataclass(frozen=True)
 class Recording:
     """What a recording is, known after every sample of it was decoded.
 
-    `peak` is the one of the mean of all channels, which the spectrogram is of.
+    Attributes:
+        seconds: Its length as decoded.
+        sample_rate: In Hz; where it changes inside the file, that of the beginning.
+        channels: How many; likewise.
+        peak: Of the mean of all channels, which the spectrogram is of; full scale is 1.
+        missing: What of it could not be decoded, in words; empty if nothing worth telling.
+        lost_seconds: How much that is, as far as packets and headers say.
+        format: Of the file, such as `wav`, `mp3`, `mov` (m4a, mp4) or `ogg`.
+        codec: Of the sound, such as `pcm_s16`, `mp3`, `aac` or `vorbis`.
+        bit_rate: In bits a second, of the sound alone.
+        artist: From the tags, or empty.
+        album: From the tags, or empty.
     """
 
     seconds: float
     sample_rate: int
     channels: int
     peak: float
+    missing: str = ""
+    lost_seconds: float = 0.0
+    format: str = ""
+    codec: str = ""
+    bit_rate: int = 0
+    artist: str = ""
+    album: str = ""
 
 
-def inspect(path: Path) -> Recording:
-    """Decodes a whole file block by block, and tells what it is.
-
-    Raises:
-        ValueError: It cannot be decoded, holds no samples, too many, or some that are no numbers or beyond any scale.
-    """
-    samples, peak = 0, 0.0
-    with open_recording(path) as file:
-        for block in blocks(file):
-            samples += len(block)
-            peak = max(peak, float(np.abs(block.mean(axis=1, dtype=np.float32)).max()))
-        if samples == 0:
-            raise ValueError("holds no samples")
-        return Recording(samples / file.samplerate, file.samplerate, file.channels, peak)
-
-
-class _Stream(io.BufferedReader):
-    """An open file for libsndfile, whose calls back cannot raise: Python would print a traceback, and go on.
+class Reader:
+    """An open recording; its `blocks` can be read once.
 
     Attributes:
-        failed: The disk's error. For libsndfile the file ends there, which would be taken for a shorter recording.
+        sample_rate: In Hz.
+        channels: How many.
     """
 
-    failed: OSError | None = None
+    def __init__(self, source: PlainReader | FFmpegReader) -> None:
+        self._source = source
+        self.sample_rate, self.channels = source.sample_rate, source.channels
+        self._samples = 0
+        if self.sample_rate == 0:
+            raise ValueError("holds no samples")
+        if self.channels > MAX_CHANNELS or not 1000 <= self.sample_rate <= 768_000:
+            raise ValueError(f"cannot be music: {self.channels} channels at {self.sample_rate} Hz")
 
-    def seek(self, offset: int, whence: int = 0, /) -> int:
-        """Seeks; stays where a damaged header asks for a place before the start."""
-        try:
-            return super().seek(offset, whence)
-        except (OSError, ValueError, OverflowError):
-            return self.tell()
+    def blocks(self) -> Iterator[Block]:
+        """Yields all samples in blocks `(time, channel)` of any length.
 
-    def readinto(self, buffer: Any, /) -> int:
-        """Reads; remembers an error."""
-        try:
-            return super().readinto(buffer)
-        except OSError as error:
-            self.failed = error
-            return 0
+        Raises:
+            ValueError: There are too many, or some that are no numbers or beyond any scale.
+        """
+        for block in self._source.blocks(BLOCK_LENGTH):
+            level = max(block.max(initial=0), -block.min(initial=0))  # NaN if one is
+            if not np.isfinite(level):
+                raise ValueError("holds NaN or infinite samples")
+            if level > MOST_LEVEL:
+                raise ValueError(f"holds samples beyond {MOST_LEVEL:g} times full scale")
+            self._samples += len(block)
+            if self._samples > MOST_SECONDS * self.sample_rate:
+                raise ValueError(f"is longer than {MOST_SECONDS // 3600} hours; cut it into parts")
+            yield block
+
+    def recording(self, peak: float) -> Recording:
+        """Says what was read; to be asked at the end."""
+        source, seconds = self._source, self._samples / self.sample_rate
+        lost, whole, why = self._lost(seconds)
+        told = lost > max(PADDING_SECONDS, min(TOLD_SECONDS, TOLD_SHARE * whole))
+        return Recording(
+            seconds,
+            self.sample_rate,
+            self.channels,
+            peak,
+            missing=f"{lost:.1f} of {whole:.1f} s are missing: {why}" if told else "",
+            lost_seconds=lost if told else 0.0,
+            format=source.format,
+            codec=source.codec,
+            bit_rate=source.bit_rate,
+            artist=source.tags.get("artist", ""),
+            album=source.tags.get("album", ""),
+        )
+
+    def _lost(self, seconds: float) -> tuple[float, float, str]:
+        if isinstance(self._source, FFmpegReader):
+            return self._source.lost()
+        stated = max(seconds, self._source.stated_seconds)
+        return stated - seconds, stated, "the file ends before what its header states"
 
 
 @contextmanager
-def open_recording(path: Path) -> Iterator[soundfile.SoundFile]:
-    """Opens a recording.
+def opened(path: Path) -> Iterator[Reader]:
+    """Opens a recording of any format: plain samples through libsndfile, all else through FFmpeg.
+
+    The content counts and not the suffix.
 
     Raises:
-        ValueError: It cannot be decoded, or is no music by its channels and sampling rate.
-        OSError: The disk fails, also later, while blocks are read.
+        ValueError: It cannot be decoded.
+        OSError: The file cannot be read; also raised at the end of the block, lest an error of the disk pass for the
+            end of the recording.
     """
-    # An open file, not its name: libsndfile takes some suffixes (.raw) for more than they are.
-    with _Stream(io.FileIO(path)) as stream:
+    with Window(path) as window:
+        source: PlainReader | FFmpegReader | None = None
         try:
-            with _sound_file(stream) as file:
-                if file.channels > MAX_CHANNELS or not 1000 <= file.samplerate <= 768_000:
-                    raise ValueError(f"cannot be music: {file.channels} channels at {file.samplerate} Hz")
-                yield file
-        finally:
-            if stream.failed:
-                raise stream.failed
-
-
-def _sound_file(stream: io.BufferedReader) -> soundfile.SoundFile:
-    try:
-        return soundfile.SoundFile(stream)
-    except (soundfile.LibsndfileError, TypeError) as error:
-        raise ValueError(f"cannot be decoded: {getattr(error, 'error_string', error)}") from error
-
-
-def blocks(file: soundfile.SoundFile, step: int = 1) -> Iterator[npt.NDArray[np.float32]]:
-    """Yields blocks `(time, channel)` of about 30 s; the length of all but the last is a multiple of `step`."""
-    length = step * max(1, min(BLOCK_SECONDS * file.samplerate, BLOCK_SAMPLES // file.channels) // step)
-    left = MOST_SECONDS * file.samplerate
-    while True:
-        try:
-            block = file.read(length, dtype="float32", always_2d=True)
+            source = open_plain(window) or FFmpegReader(window)
+            yield Reader(source)
         except soundfile.LibsndfileError as error:
             raise ValueError(f"cannot be decoded: {error.error_string}") from error
-        if not np.isfinite(block).all():
-            raise ValueError("holds NaN or infinite samples")
-        if len(block) and max(block.max(), -block.min()) > MOST_LEVEL:
-            raise ValueError(f"holds samples beyond {MOST_LEVEL:g} times full scale")
-        left -= len(block)
-        if left < 0:
-            raise ValueError(f"is longer than {MOST_SECONDS // 3600} hours; cut it into parts")
-        if len(block):
-            yield block
-        if len(block) < length:
-            return
+        finally:
+            if isinstance(source, FFmpegReader):
+                source.close()
+            window.check()
+
+
+def mono(block: Block) -> Waveform:
+    """Gives the mean of all channels: `(time, channel)` -> `(time,)`."""
+    channels = block.shape[1]
+    if channels >= PAIRWISE:
+        mean: Waveform = block.mean(axis=1, dtype=np.float32)
+        return mean
+    total: Waveform = block[:, 0].copy()  # the same sum as `mean`'s, bit for bit, and faster
+    for channel in range(1, channels):
+        total += block[:, channel]
+    return total if channels == 1 else total / np.float32(channels)
+
+
+def inspect(path: Path) -> Recording:
+    """Decodes a whole file block by block, and tells what it is and what of it is missing.
+
+    Raises:
+        ValueError: It cannot be decoded, holds no samples, too many, or some that are no numbers or beyond any scale.
+        OSError: The file cannot be read.
+    """
+    peak, empty = 0.0, True
+    with opened(path) as reader:
+        for block in reader.blocks():
+            empty = False
+            peak = max(peak, float(np.abs(mono(block)).max()))
+        if empty:
+            raise ValueError("holds no samples")
+        return reader.recording(peak)

@@ -1,0 +1,66 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from genre.pipeline import workers
+
+
+def act(word: str) -> str:
+    """Does what the item says."""
+    if word == "crash":
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if word == "hang":
+        time.sleep(1000)
+    if word == "mistake":
+        raise ValueError("a mistake")
+    if word.startswith("killed"):
+        marker = Path(word.split(" ", 1)[1])
+        if not marker.exists():
+            marker.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+    if word == "always killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return word.upper()
+
+
+def test_a_crash_and_a_hang_take_one_item_each():
+    found = list(workers.run(act, ["a", "crash", "b", "hang", "c"], patience=5, processes=2))
+    assert [found[0], found[2], found[4]] == ["A", "B", "C"]
+    assert found[1] == workers.Died("the decoder crashed on it (SIGSEGV)")
+    assert found[3] == workers.Died("the decoder did not come to an end within 5 s")
+
+
+def test_what_is_ended_from_outside_is_tried_once_more(tmp_path):
+    once, always = workers.run(act, [f"killed {tmp_path / 'marker'}", "always killed"], patience=30, processes=1)
+    assert once.startswith("KILLED")
+    assert "ended from outside, twice" in always.reason
+
+
+def test_a_mistake_is_raised():
+    with pytest.raises(ValueError, match="a mistake"):
+        list(workers.run(act, ["a", "mistake"], processes=1))
+
+
+def test_the_processes_end_with_their_parent():
+    code = """
+from genre.pipeline import workers
+from tests.genre.pipeline.test_workers import act
+if __name__ == "__main__":
+    for result in workers.run(act, ["a", "hang"], processes=2):
+        print(result, flush=True)
+"""
+    parent = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[3]
+    )
+    assert parent.stdout.readline() == "A\n"
+    children = psutil.Process(parent.pid).children()
+    parent.kill()
+    parent.wait()
+    assert not psutil.wait_procs(children, timeout=30)[1]
+    parent.stdout.close()
