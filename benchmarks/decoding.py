@@ -7,7 +7,6 @@
 in a process of its own, and prints a table by ending. Files with the same content count once. `speed` cuts 30 s of a
 recording, writes them in four formats, and times reading and decoding; beside librosa, if that is installed.
 """
-# ruff: noqa: S603, S607, T201
 
 import argparse
 import hashlib
@@ -24,7 +23,7 @@ from pathlib import Path
 import pandas as pd
 
 from genre.audio import reading
-from genre.pipeline import workers
+from genre.corpus import workers
 
 SHORTER = 0.1  # seconds by which a recording may be shorter without a word
 LONG_ENOUGH = 6.0  # seconds from which on a file could be used at all
@@ -167,11 +166,11 @@ def speed(track: Path) -> None:
 
 def measures() -> list[Callable[[Path], object]]:
     """Gives what is timed."""
-    from genre.audio import decoding  # noqa: PLC0415  brings torch
+    from genre.audio import decoding
 
     found: list[Callable[[Path], object]] = [reading.inspect, lambda path: decoding.decode(path, 22050)]
     try:
-        import librosa  # noqa: PLC0415
+        import librosa
     except ImportError:
         return found
     return [*found, lambda path: librosa.load(path, sr=22050, mono=True)]

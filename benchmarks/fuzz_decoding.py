@@ -3,10 +3,9 @@
     python -m benchmarks.fuzz_decoding [--inputs 100000] [--first 0]
 
 Inputs are made from small files of 30 kinds by seeded changes, number by number: the same number is the same input
-again. They are read in processes that may die (`genre.pipeline.workers`); a crash or a hang is a finding, though it
+again. They are read in processes that may die (`genre.corpus.workers`); a crash or a hang is a finding, though it
 costs a user no more than that file.
 """
-# ruff: noqa: S311, T201
 
 import argparse
 import math
@@ -19,7 +18,7 @@ from functools import cache
 from pathlib import Path
 
 from genre.audio import reading
-from genre.pipeline import workers
+from genre.corpus import workers
 from tests.genre.audio.sounds import encoded, noise
 
 PATIENCE = 120.0  # seconds for one input

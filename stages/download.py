@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 from genre.console import stage
-from genre.corpus import folder, sources, tracks
+from genre.corpus import folder, losses, sources, tracks
 from genre.corpus.params import Data
 from genre.pipeline import files, tables
 from genre.pipeline.settings import Settings
@@ -32,7 +32,7 @@ def main(settings: Settings, gtzan: Path, audio: Path, tracks_csv: Path, exclude
     usable, excluded = tracks.tables_of(scanned, None if root.is_relative_to(incoming) else root.absolute())
     tables.write_csv(excluded, excluded_csv)
     tables.write_csv(usable, tracks_csv)
-    print(f"{len(usable)} tracks of {usable['genre'].nunique()} genres; {len(excluded)} files excluded: {excluded_csv}")
+    print(*losses.lines(scanned), f"each excluded file is in {excluded_csv}", sep="\n")
     tracks.check_enough(tables.read_tracks(tracks_csv), tracks_csv, excluded_csv)
 
 

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import torch
 from torchaudio.transforms import MelSpectrogram
 
-from genre.audio.reading import Waveform
+Waveform = npt.NDArray[np.float32]  # (time,)
 
 FLOOR_DECIBELS = 80.0
 BLOCK_FRAMES = 2048

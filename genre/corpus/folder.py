@@ -3,60 +3,84 @@
 import os
 import shutil
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from tqdm import tqdm
 
 from genre.audio import reading
+from genre.audio.reading import Recording
+from genre.corpus import kinds, workers
 from genre.pipeline.tables import RESERVED_GENRES
 
 # A spreadsheet runs a cell that begins with one of these as a formula.
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-SUFFIXES = frozenset(
-    f".{name}"
-    for name in ("wav", "au", "snd", "flac", "ogg", "oga", "opus", "mp3", "aif", "aiff", "aifc", "caf", "w64", "rf64")
-)  # what libsndfile reads by itself
+# Folders that operating systems and servers make; hidden folders begin with a dot.
+OUTSIDE = "not in the folder of a genre"
+NEVER_GENRES = frozenset(("$RECYCLE.BIN", "System Volume Information", "lost+found", "@eaDir", "__MACOSX"))
 
 
 @dataclass(frozen=True)
 class ScannedFile:
-    """One file: usable if `reason` is None, and then its length and rate are known.
+    """One file: usable if `reason` is empty, and then it has a recording.
 
     Attributes:
         file: Relative to the corpus's root, with `/`; its first part is the genre.
+        reason: Why it cannot be used.
+        is_recording: Whether it is a recording, though perhaps a damaged one; a cover or a playlist is none.
+        recording: What it holds.
     """
 
     file: str
-    reason: str | None
-    seconds: float = 0.0
-    sample_rate: int = 0
+    reason: str = ""
+    is_recording: bool = True
+    recording: Recording | None = None
 
     @property
     def genre(self) -> str:
         """The folder of the genre."""
         return self.file.split("/")[0]
 
+    @property
+    def artist(self) -> str:
+        """The artist by the file's tags, else by its folders GENRE/ARTIST/ALBUM, else nothing."""
+        folders = self.file.split("/")[1:-1]
+        return (self.recording.artist if self.recording else "") or (folders[0] if len(folders) > 1 else "")
+
+    @property
+    def album(self) -> str:
+        """The album by the file's tags, else by the folder it is in below the genre's, else nothing."""
+        folders = self.file.split("/")[1:-1]
+        return (self.recording.album if self.recording else "") or (folders[-1] if folders else "")
+
 
 def genre_root(folder: Path) -> Path:
-    """Finds the folder that holds the genres' folders: `folder`, or one further down if all else holds no audio.
+    """Returns the folder that holds the genres' folders: `folder`, or one further down if all else holds no audio.
 
     So `genres/` in GTZAN's archive is stepped over, and `Data/genres_original/` in its copy on Kaggle.
 
     Raises:
         ValueError: There are no folders with recordings in them.
     """
-    holders = [child for child in sorted(folder.iterdir()) if child.is_dir() and next(_recordings(child), None)]
+    holders = [child for child in sorted(folder.iterdir()) if _holds_recordings(child)]
     if not holders:
         raise ValueError(f"{folder} must hold a folder per genre with recordings in it, found none")
-    if len(holders) == 1 and any(child.is_dir() and next(_recordings(child), None) for child in holders[0].iterdir()):
+    if len(holders) == 1 and any(_holds_recordings(child) for child in holders[0].iterdir()):
         return genre_root(holders[0])
     return folder
 
 
+def _holds_recordings(folder: Path) -> bool:
+    return folder.is_dir() and _never_a_genre(folder.name) is None and next(_recordings(folder), None) is not None
+
+
 def _recordings(folder: Path) -> Iterator[Path]:
-    return (path for path in _entries(folder) if path.suffix.lower() in SUFFIXES and not path.name.startswith("."))
+    return (path for path in _entries(folder) if not path.name.startswith(".") and _is_recording(path))
+
+
+def _is_recording(path: Path) -> bool:
+    return path.suffix.lower() in kinds.SUFFIXES or (path.is_file() and kinds.is_recording(path))
 
 
 def _entries(folder: Path) -> Iterator[Path]:
@@ -75,51 +99,64 @@ def _entries(folder: Path) -> Iterator[Path]:
 
 
 def scan(folder: Path, *, min_seconds: float) -> list[ScannedFile]:
-    """Decodes every file below `folder` once and says of each what it is, sorted by name.
+    """Decodes every recording below `folder` once and returns what each file is, sorted by name.
+
+    Decoding runs in processes: where a decoder crashes or hangs, the file is excluded with that reason.
 
     Raises:
         OSError: A file or folder cannot be read for a reason that may pass: to leave it out would change the corpus.
     """
-    paths = sorted(_entries(folder))
-    with ThreadPoolExecutor(os.cpu_count()) as threads:  # libsndfile decodes outside of Python's lock
-        findings = threads.map(lambda path: _finding(path, folder, min_seconds), paths)
-        return list(tqdm(findings, "decoding", len(paths), unit="file", disable=None))
+    named = [_by_name(path, folder) for path in sorted(_entries(folder))]
+    waiting = [file.file for file in named if not file.reason]
+    answers = workers.run(partial(_decoded, folder, min_seconds), waiting) if waiting else iter(())
+    done = tqdm((file for file in named if not file.reason), "decoding", len(waiting), unit="file", disable=None)
+    decoded = {}
+    for file, answer in zip(done, answers, strict=True):
+        decoded[file.file] = replace(file, reason=answer.reason) if isinstance(answer, workers.Died) else answer
+    return [decoded.get(file.file, file) for file in named]
 
 
-def _finding(path: Path, folder: Path, min_seconds: float) -> ScannedFile:
+def _decoded(folder: Path, min_seconds: float, file: str) -> ScannedFile:
+    try:
+        recording = reading.inspect(folder / file)
+    except PermissionError:
+        return ScannedFile(file, "cannot be read: permission denied")
+    except ValueError as error:
+        return ScannedFile(file, str(error))
+    return ScannedFile(file, _unusable(recording, min_seconds), recording=recording)
+
+
+def _unusable(recording: Recording, min_seconds: float) -> str:
+    if recording.seconds < min_seconds:
+        return f"too short: {recording.seconds:.2f} s, data.min_seconds is {min_seconds:g}"
+    return "silent" if recording.peak < reading.SILENCE else ""
+
+
+def _by_name(path: Path, folder: Path) -> ScannedFile:
+    """Returns what the name and the beginning of a file tell, without decoding it."""
     file = path.relative_to(folder).as_posix()
+    problem = _unprintable(file)
+    if problem:
+        return ScannedFile(repr(file), problem)
+    if any(part.startswith(".") for part in Path(file).parts):
+        kind = "an AppleDouble file, not a recording" if path.name.startswith("._") else "a hidden file"
+        return ScannedFile(file, kind, is_recording=False)
+    odd = _not_a_file(path)
+    if odd:
+        return ScannedFile(file, odd, is_recording=path.is_symlink())
+    if not _is_recording(path):
+        return ScannedFile(file, f"not an audio file ({path.suffix or 'no suffix'})", is_recording=False)
+    genre, slash, _ = file.partition("/")
+    return ScannedFile(file, (_never_a_genre(genre) or genre_problem(genre) or "") if slash else OUTSIDE)
+
+
+def _unprintable(file: str) -> str | None:
+    """Returns the reason why a table cannot hold the name of a file, or None if it can."""
     try:
         file.encode()
     except UnicodeEncodeError:
-        return ScannedFile(repr(file), "its name is not UTF-8; rename it")
-    if "\r" in file:
-        return ScannedFile(repr(file), "a carriage return in its name, which tables cannot hold; rename it")
-    reason = _unfit(path, file)
-    if reason is None:
-        try:
-            recording = reading.inspect(path)
-            reason = _unusable(recording, min_seconds)
-        except PermissionError:
-            reason = "cannot be read: permission denied"
-        except ValueError as error:
-            reason = str(error)
-    if reason is not None:
-        return ScannedFile(file, reason)
-    return ScannedFile(file, None, recording.seconds, recording.sample_rate)
-
-
-def _unfit(path: Path, file: str) -> str | None:
-    """Gives the reason why a file is not even tried, told from its name, or None."""
-    if any(part.startswith(".") for part in Path(file).parts):
-        return "an AppleDouble file, not a recording" if path.name.startswith("._") else "a hidden file"
-    odd = _not_a_file(path)
-    if odd:
-        return odd
-    if "/" not in file:
-        return "not in the folder of a genre"
-    if path.suffix.lower() not in SUFFIXES:
-        return f"not an audio file that is read here ({path.suffix or 'no suffix'}); convert it to flac or wav"
-    return genre_problem(file.split("/", maxsplit=1)[0])
+        return "its name is not UTF-8; rename it"
+    return "a carriage return in its name, which tables cannot hold; rename it" if "\r" in file else None
 
 
 def _not_a_file(path: Path) -> str | None:
@@ -130,10 +167,9 @@ def _not_a_file(path: Path) -> str | None:
     return "a broken link" if path.is_symlink() else "not a file"  # a pipe would be waited for without end
 
 
-def _unusable(recording: reading.Recording, min_seconds: float) -> str | None:
-    if recording.seconds < min_seconds:
-        return f"too short: {recording.seconds:.2f} s, data.min_seconds is {min_seconds:g}"
-    return "silent" if recording.peak < reading.SILENCE else None
+def _never_a_genre(name: str) -> str | None:
+    is_system = name in NEVER_GENRES or name.startswith(".")
+    return f"in the folder {name!r}, which is no genre but made by the system" if is_system else None
 
 
 def genre_problem(genre: str) -> str | None:
@@ -148,7 +184,7 @@ def genre_problem(genre: str) -> str | None:
 def move_usable(scanned: Iterable[ScannedFile], root: Path, folder: Path) -> None:
     """Moves the usable recordings from `root` into `folder`, with the same relative paths."""
     for file in scanned:
-        if file.reason is None:
+        if not file.reason:
             target = folder / file.file
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.move(root / file.file, target)

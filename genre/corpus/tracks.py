@@ -29,14 +29,19 @@ def tables_of(scanned: Iterable[ScannedFile], root: Path | None) -> tuple[pd.Dat
             stage's output. With it, the column `file` is an absolute path.
 
     Returns:
-        Columns `track, genre, file, seconds, sample_rate`, and columns `file, reason`.
+        The columns of data/tracks.csv, and those of data/excluded.csv.
     """
-    rows = [(file.file, file.genre, file.seconds, file.sample_rate) for file in scanned if file.reason is None]
-    usable = pd.DataFrame(rows, columns=["file", "genre", "seconds", "sample_rate"])
+    rows = [
+        (file.file, file.genre, file.recording.seconds, file.recording.sample_rate, file.artist, file.album,
+         file.recording.missing)
+        for file in scanned
+        if not file.reason and file.recording
+    ]  # fmt: skip
+    usable = pd.DataFrame(rows, columns=["file", "genre", "seconds", "sample_rate", "artist", "album", "missing"])
     usable["track"] = names(list(usable["file"]))
     if root is not None:
         usable["file"] = [str(root / file) for file in usable["file"]]
-    excluded = [(harmless(file.file), file.reason) for file in scanned if file.reason is not None]
+    excluded = [(harmless(file.file), file.reason) for file in scanned if file.reason]
     return (
         usable[list(TRACKS)].sort_values("track", ignore_index=True),
         pd.DataFrame(excluded, columns=list(EXCLUDED)),

@@ -12,7 +12,7 @@ from genre.pipeline import files
 
 SUBSETS = ("train", "valid", "test")
 
-TRACKS = ("track", "genre", "file", "seconds", "sample_rate")  # data/tracks.csv
+TRACKS = ("track", "genre", "file", "seconds", "sample_rate", "artist", "album", "missing")  # data/tracks.csv
 EXCLUDED = ("file", "reason")  # data/excluded.csv
 STORE_INDEX = ("track", "start", "frames")  # data/spectrograms.csv
 REPETITIONS = ("track_a", "track_b", "offset_seconds", "score")  # data/repetitions.csv
@@ -26,7 +26,21 @@ HISTORY = ("epoch", "train_loss", "valid_loss", "train_accuracy", "valid_accurac
 CLIP_PREDICTIONS = ("track", "clip", "subset", "actual", "predicted")  # metrics/predictions.csv, then a column a genre
 TRACK_PREDICTIONS = ("track", "subset", "actual", "predicted")  # metrics/tracks.csv, then a column a genre
 
-TEXT = ("track", "track_a", "track_b", "genre", "file", "subset", "reason", "actual", "predicted")
+TEXT = (
+    "artist",
+    "album",
+    "missing",
+    "group",
+    "track",
+    "track_a",
+    "track_b",
+    "genre",
+    "file",
+    "subset",
+    "reason",
+    "actual",
+    "predicted",
+)
 # A genre gives its name to a column, which must not be taken for another one, in whichever table.
 RESERVED_GENRES = frozenset(
     (*TRACKS, *EXCLUDED, *STORE_INDEX, *LEAKS, *SPLIT, *GROUP_LIST, *HISTORY, *CLIP_PREDICTIONS)

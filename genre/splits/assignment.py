@@ -9,7 +9,7 @@ from genre.splits import groups, gtzan, protocols
 from genre.splits.params import Split
 
 # What to set instead of a value that is meant for GTZAN only.
-ALTERNATIVES = {"split.protocol fault-filtered": "stratified", "split.group_by artist": "none or column"}
+ALTERNATIVES = {"split.protocol fault-filtered": "stratified"}
 
 
 def assign(
@@ -52,7 +52,6 @@ def _check_gtzan(section: Split, source: str, table: pd.DataFrame, folder: Path)
     """Refuses what is known about GTZAN's recordings for a corpus that is another one."""
     asked = {
         "split.protocol fault-filtered": section.protocol == "fault-filtered",
-        "split.group_by artist": section.group_by == "artist",
     }
     reason = gtzan.not_gtzan(source, table, folder)
     for name, is_asked in asked.items():
@@ -94,9 +93,11 @@ def _together(
         return [*found, *gtzan.repetitions(gtzan_folder)] if is_gtzan else found
     if section.group_by == "none":
         return []
-    if section.group_by == "artist":
+    if section.group_by == "artist" and gtzan.not_gtzan(source, table, gtzan_folder) is None:
         named = gtzan.artists(gtzan_folder).rename(columns={"artist": "group"})
         named["group"] = named["group"].map(plain_name)
+    elif section.group_by in ("artist", "album"):
+        named = _by_tags(section.group_by, table)
     else:
         named = _user_table("split.groups", section.groups, lists, tables.GROUP_LIST)
     unknown = sorted(set(table["track"]) - set(named["track"]))
@@ -107,6 +108,19 @@ def _together(
         )
     known = named[named["group"].astype(str) != ""]
     return [tuple(tracks) for _, tracks in known.groupby("group")["track"]]
+
+
+def _by_tags(column: str, table: pd.DataFrame) -> pd.DataFrame:
+    """Groups tracks by the artist or album of data/tracks.csv; albums of one name by two artists are two."""
+    if not (table[column] != "").any():
+        raise ValueError(
+            f"split.group_by {column} needs tags or folders with the {column}, no track has any; set it to none or "
+            "column"
+        )
+    names = table[column].map(plain_name)
+    if column == "album":
+        names = names.where(names == "", table["artist"].map(plain_name) + "/" + names)
+    return table[["track"]].assign(group=names)
 
 
 def plain_name(artist: str) -> str:

@@ -16,7 +16,7 @@ class Split(Clips):
     folds: Annotated[int, Field(ge=2, le=100)]
     fold: Annotated[int, Field(ge=0, le=99)]
     file: str | None
-    group_by: Literal["none", "repetition", "artist", "column"]
+    group_by: Literal["none", "repetition", "artist", "album", "column"]
     groups: str | None
     leaks: Literal["fail", "warn"]
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)]

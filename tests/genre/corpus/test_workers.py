@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from genre.pipeline import workers
+from genre.corpus import workers
 
 
 def act(word: str) -> str:
@@ -49,7 +49,7 @@ def test_a_mistake_is_raised():
 
 def test_the_processes_end_with_their_parent():
     code = """
-from genre.pipeline import workers
+from genre.corpus import workers
 from tests.genre.pipeline.test_workers import act
 if __name__ == "__main__":
     for result in workers.run(act, ["a", "hang"], processes=2):

@@ -1,0 +1,104 @@
+"""What `download` says at its end: what was found, what cannot be used and why, and what tells the genre too easily."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from math import sqrt
+
+import pandas as pd
+from scipy.stats import chi2_contingency
+
+from genre.corpus.folder import ScannedFile
+
+# Association of a property of the file with the genre (Cramer's V, 0..1) from which on it is named. The property of
+# a mixed collection is below; where each genre is of one source, it is near 1.
+NOTABLE_ASSOCIATION = 0.6
+ADVICE = {
+    "too short": "lower data.min_seconds if clips are shorter",
+    "cannot be decoded": "listen to one of them, and copy or convert it anew if it plays",
+    "silent": "replace it",
+    "not in the folder of a genre": "move it into a folder that is named after its genre",
+}
+
+
+def lines(scanned: Sequence[ScannedFile]) -> Iterator[str]:
+    """Yields lines about the files of a corpus, the most important first."""
+    usable = [file for file in scanned if not file.reason]
+    unusable = [file for file in scanned if file.reason and file.is_recording]
+    others = len(scanned) - len(usable) - len(unusable)
+    yield (
+        f"{_many(len(usable), 'track')} of {_many(len({file.genre for file in usable}), 'genre')}; "
+        f"{_many(len(unusable), 'recording')} not usable; {_many(others, 'file')} that are no audio"
+    )
+    yield from _of_reasons(unusable)
+    yield from _of_genres(usable, unusable)
+    for file in usable:
+        if file.recording and file.recording.missing:
+            yield f"warning: {file.file}: {file.recording.missing}"
+    untagged = sum(not file.artist for file in usable)
+    if usable and 0 < untagged < len(usable):
+        yield f"{_many(untagged, 'track')} without an artist, by tags or folders"
+    yield from _of_sources(usable)
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
+def _of_reasons(unusable: Sequence[ScannedFile]) -> Iterator[str]:
+    """Names the commonest reason, with what to do."""
+    kinds = Counter(file.reason.partition(":")[0] for file in unusable)
+    for reason, count in kinds.most_common(1):
+        advice = ADVICE.get(reason, "see the column reason of the list")
+        yield f"most often ({count} of {len(unusable)}): {reason}; {advice}"
+
+
+def _of_genres(usable: Sequence[ScannedFile], unusable: Sequence[ScannedFile]) -> Iterator[str]:
+    """Names genres that lost all or most of their recordings."""
+    kept, lost = (Counter(file.genre for file in files if "/" in file.file) for files in (usable, unusable))
+    for genre in sorted(lost):
+        if lost[genre] >= kept[genre]:
+            yield f"warning: genre {genre!r} lost {lost[genre]} of its {lost[genre] + kept[genre]} recordings"
+
+
+def _of_sources(usable: Sequence[ScannedFile]) -> Iterator[str]:
+    """Names properties of the files that go together with the genre: a network learns them instead of the music."""
+    found = sorted(associations(usable).items(), key=lambda item: -item[1])
+    notable = [f"{name} ({value:.2f})" for name, value in found if value >= NOTABLE_ASSOCIATION]
+    if notable:
+        yield (
+            f"warning: the genre can be told from the files' {', '.join(notable)} (Cramer's V, 0 to 1): a network may "
+            "learn how recordings were stored instead of how they sound"
+        )
+
+
+def associations(usable: Sequence[ScannedFile]) -> dict[str, float]:
+    """Returns for each property of the files how strongly it goes together with the genre: Cramer's V, bias-corrected.
+
+    Source: Bergsma 2013, "A bias-correction for Cramer's V and Tschuprow's T", J. Korean Stat. Soc. 42:323. Numbers are
+    divided into four classes of equal size. A property that all files share has no association.
+    """
+    rows = [(file.genre, file.recording) for file in usable if file.recording]
+    genres = pd.Series([genre for genre, _ in rows])
+    properties = {
+        "format": [recording.format for _, recording in rows],
+        "codec": [recording.codec for _, recording in rows],
+        "bit rate": _classes([recording.bit_rate for _, recording in rows]),
+        "sampling rate": [recording.sample_rate for _, recording in rows],
+        "peak level": _classes([recording.peak for _, recording in rows]),
+    }
+    return {name: _cramers_v(genres, pd.Series(values)) for name, values in properties.items()}
+
+
+def _classes(values: Sequence[float]) -> list[int]:
+    return list(pd.qcut(pd.Series(values, dtype=float), 4, labels=False, duplicates="drop").fillna(0).astype(int))
+
+
+def _cramers_v(genres: "pd.Series[str]", values: "pd.Series[str]") -> float:
+    table = pd.crosstab(genres, values)
+    rows, columns = table.shape
+    n = len(genres)
+    if min(rows, columns) < 2 or n <= max(rows, columns):
+        return 0.0
+    phi2 = max(0.0, chi2_contingency(table, correction=False).statistic / n - (rows - 1) * (columns - 1) / (n - 1))
+    smaller = min(rows - (rows - 1) ** 2 / (n - 1), columns - (columns - 1) ** 2 / (n - 1))
+    return sqrt(phi2 / (smaller - 1)) if smaller > 1 else 0.0
