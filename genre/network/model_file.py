@@ -1,6 +1,9 @@
 """The model file: all that `genre predict` needs, in one file that runs no code when it is read."""
 
 import pickle
+import struct
+import warnings
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +14,11 @@ from genre.pipeline import files
 
 # Beside the weights: the network's dimensions, the genres in order, how a track is cut, the spectrogram's parameters.
 CONTENT = ("sizes", "genres", "cutting", "spectrogram")
-# What torch raises for a file that is cut off, damaged or of another program, and what other content causes.
-UNREADABLE = (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, LookupError, TypeError, AttributeError)
+# What torch raises for a file that is damaged or of another program, and what other content causes.
+UNREADABLE = (
+    RuntimeError, pickle.UnpicklingError, struct.error, EOFError, ValueError, LookupError, TypeError, AttributeError,
+    AssertionError,
+)  # fmt: skip
 
 
 def save(path: Path, network: GenreNet, **content: Any) -> None:
@@ -39,7 +45,7 @@ def load(path: Path) -> tuple[GenreNet, dict[str, Any]]:
         ValueError: The file is missing, not a model of this project, or made to use up the memory.
     """
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        content = read(path)
         network = _network(content)
         return network.eval(), {name: content[name] for name in CONTENT}
     except FileNotFoundError:
@@ -48,6 +54,21 @@ def load(path: Path) -> tuple[GenreNet, dict[str, Any]]:
         raise ValueError(
             f"{path} must be a model file of this project: {type(error).__name__} {str(error)[:200]}"
         ) from error
+
+
+def read(path: Path) -> Any:
+    """Reads what `torch.save` wrote; runs no code that the file brings along.
+
+    Raises:
+        ValueError: The file is not a zip archive; the format of torch before 1.6, a plain pickle, is not read.
+        OSError: It cannot be read. A damaged file raises one of `UNREADABLE`.
+    """
+    with path.open("rb") as file:
+        if not zipfile.is_zipfile(file):
+            raise ValueError("it is not a whole zip archive, as torch writes them")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a damaged file torch says more than that it is damaged
+        return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def _network(content: dict[str, Any]) -> GenreNet:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,7 @@ from genre.audio.params import Spectrogram
 from genre.network import model_file
 from genre.network.hardware import Hardware
 from genre.network.inference import predict
-from genre.pipeline.settings import build
+from genre.pipeline.settings import build, shown
 from genre.spectrograms.clips import clip_starts
 from genre.spectrograms.params import Clips
 
@@ -56,9 +57,9 @@ class Predictor:
         try:
             self.spectrogram = build(Spectrogram, content["spectrogram"], f"{model_pt}")
             self.clips = build(Clips, content["cutting"], f"{model_pt}")
+            self.genres = _names(content["genres"])
         except (ValueError, TypeError) as error:
             raise ValueError(f"{model_pt} must be a model file of this project: {str(error)[:200]}") from error
-        self.genres = content["genres"]
 
     def predict(self, path: Path) -> Prediction:
         """Predicts the genre of a file, which is cut into as many clips as in training.
@@ -78,3 +79,11 @@ class Predictor:
         hardware = Hardware("cpu", "float32", torch.get_num_threads())
         probabilities = predict(self.network, torch.from_numpy(clips), hardware=hardware).numpy()
         return Prediction(self.genres, probabilities.mean(axis=0), probabilities, np.array(starts) * hop)
+
+
+def _names(genres: Any) -> list[str]:
+    """Returns `genres` if they are names, as the file of a model that was made by hand may have others."""
+    for genre in genres:
+        if not isinstance(genre, str):
+            raise ValueError(f"genres must be names, got {shown(genre)} ({type(genre).__name__})")
+    return list(genres)
