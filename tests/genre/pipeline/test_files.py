@@ -1,4 +1,5 @@
 import errno
+import hashlib
 import json
 import os
 import signal
@@ -121,3 +122,8 @@ def test_processes_that_share_a_file_have_temporary_names_of_their_own(tmp_path)
         assert str(os.getpid()) in temporary.name
         temporary.touch()
     assert [file.name for file in tmp_path.iterdir()] == ["a.pt"]
+
+
+def test_md5_is_of_the_file_s_bytes(tmp_path):
+    (tmp_path / "a").write_bytes(b"abc")
+    assert files.md5(tmp_path / "a") == hashlib.md5(b"abc").hexdigest()

@@ -11,7 +11,8 @@ from genre import cli
 from genre.network import model_file, unet
 from genre.prediction import predictor
 from tests.conftest import RATE, tone
-from tests.genre.network.test_unet import CONTENT, TINY
+from tests.genre.network.test_model_file import CONTENT
+from tests.genre.network.test_unet import TINY
 
 
 @pytest.fixture
