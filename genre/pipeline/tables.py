@@ -26,7 +26,7 @@ HISTORY = ("epoch", "train_loss", "valid_loss", "train_accuracy", "valid_accurac
 CLIP_PREDICTIONS = ("track", "clip", "subset", "actual", "predicted")  # metrics/predictions.csv, then a column a genre
 TRACK_PREDICTIONS = ("track", "subset", "actual", "predicted")  # metrics/tracks.csv, then a column a genre
 
-TEXT = ("track", "track_a", "track_b", "genre", "file", "subset", "reason", "actual", "predicted")
+TEXT = ("track", "track_a", "track_b", "genre", "group", "file", "subset", "reason", "actual", "predicted")
 # A genre gives its name to a column, which must not be taken for another one, in whichever table.
 RESERVED_GENRES = frozenset(
     (*TRACKS, *EXCLUDED, *STORE_INDEX, *LEAKS, *SPLIT, *GROUP_LIST, *HISTORY, *CLIP_PREDICTIONS)
