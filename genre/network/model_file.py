@@ -1,6 +1,9 @@
 """The model file: all that `genre predict` needs, in one file that runs no code when it is read."""
 
 import pickle
+import struct
+import warnings
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,7 +19,10 @@ from genre.pipeline import files
 # temperature and the threshold of `genre.training.calibration`, and where pretrained weights are from.
 CONTENT = ("network_params", "genres", "clip_params", "spectrogram", "calibration", "credits")
 # What torch raises for a file that is cut off, damaged or of another program, and what other content causes.
-UNREADABLE = (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, LookupError, TypeError, AttributeError)
+UNREADABLE = (
+    RuntimeError, pickle.UnpicklingError, struct.error, EOFError, ValueError, LookupError, TypeError, AttributeError,
+    AssertionError,
+)  # fmt: skip
 
 
 def make_network(network_params: Mapping[str, Any], genres: int) -> nn.Module:
@@ -58,7 +64,7 @@ def load(path: Path) -> tuple[nn.Module, dict[str, Any]]:
         ValueError: The file is missing, not a model of this project, or made to use up the memory.
     """
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        content = read(path)
         network = _network(content)
         return network.eval(), {name: content[name] for name in CONTENT}
     except FileNotFoundError:
@@ -67,6 +73,21 @@ def load(path: Path) -> tuple[nn.Module, dict[str, Any]]:
         raise ValueError(
             f"{path} must be a model file of this project: {type(error).__name__} {str(error)[:200]}"
         ) from error
+
+
+def read(path: Path) -> Any:
+    """Reads what `torch.save` wrote; runs no code that the file brings along.
+
+    Raises:
+        ValueError: The file is not a zip archive; the format of torch before 1.6, a plain pickle, is not read.
+        OSError: It cannot be read. A damaged file raises one of `UNREADABLE`.
+    """
+    with path.open("rb") as file:
+        if not zipfile.is_zipfile(file):
+            raise ValueError("it is not a whole zip archive, as torch writes them")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a damaged file torch says more than that it is damaged
+        return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def _network(content: dict[str, Any]) -> nn.Module:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,7 @@ from genre.audio.params import Spectrogram
 from genre.network import model_file
 from genre.network.hardware import Hardware
 from genre.network.inference import predict
-from genre.pipeline.settings import build
+from genre.pipeline.settings import build, shown
 from genre.spectrograms.clips import window_starts
 from genre.spectrograms.params import Clips
 
@@ -58,9 +59,10 @@ class Predictor:
         try:
             self.spectrogram = build(Spectrogram, content["spectrogram"], f"{model_pt}")
             self.clips = build(Clips, content["clip_params"], f"{model_pt}")
+            self.genres = _names(content["genres"])
         except (ValueError, TypeError) as error:
             raise ValueError(f"{model_pt} must be a model file of this project: {str(error)[:200]}") from error
-        self.genres, self.calibration = content["genres"], content["calibration"]
+        self.calibration = content["calibration"]
 
     def predict(self, path: Path, *, step_seconds: float | None = None) -> Prediction:
         """Predicts the genre of a file from windows of a clip's length that cover all of it.
@@ -93,3 +95,11 @@ class Predictor:
         clips, hardware = torch.from_numpy(np.stack(windows)), Hardware("cpu", "float32", torch.get_num_threads())
         temperature = self.calibration["temperature"]
         return np.asarray(predict(self.network, clips, hardware=hardware, temperature=temperature).numpy())
+
+
+def _names(genres: Any) -> list[str]:
+    """Returns `genres` if they are names, as the file of a model that was made by hand may have others."""
+    for genre in genres:
+        if not isinstance(genre, str):
+            raise ValueError(f"genres must be names, got {shown(genre)} ({type(genre).__name__})")
+    return list(genres)

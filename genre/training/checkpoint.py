@@ -1,7 +1,6 @@
 """The checkpoint of a training: written after each epoch, so that a training that was killed goes on from there."""
 
 import copy
-import pickle
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -12,11 +11,11 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from tqdm import tqdm
 
+from genre.network import model_file
 from genre.pipeline import files
 
 KEPT_CHECKPOINTS = 20  # of trainings that broke off; 50 MB each with the default network
-# What torch raises for a damaged file, and what a file of other content causes.
-UNUSABLE = (OSError, RuntimeError, pickle.UnpicklingError, EOFError, ValueError, LookupError, TypeError, AttributeError)
+UNUSABLE = (OSError, *model_file.UNREADABLE)
 
 
 @dataclass
@@ -83,7 +82,7 @@ def resume(
         return None
     fresh = copy.deepcopy(network.state_dict())
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        content = model_file.read(path)
         if content["key"] != key:
             raise ValueError("it is of other data, parameters or code")
         state = TrainingState(**content["state"])

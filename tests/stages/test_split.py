@@ -4,12 +4,19 @@ import pandas as pd
 import pytest
 import soundfile
 
-from genre.splits import gtzan as gtzan_tables
-from tests.genre.test_repetitions import ALTERATIONS, SAMPLE_RATE, altered, tune
-from tests.stages.test_stages import FAST, run
+from genre.splits import gtzan
+from tests.genre.audio.test_fingerprints import ALTERATIONS, SAMPLE_RATE, altered, tune
+from tests.stages.test_stages import FAST, ROOT, run
 
-PATHS = ("tracks.csv", "pairs.csv", "split.csv", "leaks.csv", "left_out.csv")
+FOLDER = ROOT / "data" / "gtzan"
+PATHS = ("tracks.csv", "pairs.csv", str(FOLDER), "lists", "split.csv", "leaks.csv", "left_out.csv")
 REAL = ("data.source=local", "data.path=x")
+
+
+def write_list(where, name, content):
+    """Writes a table of the user."""
+    (where / "lists").mkdir(exist_ok=True)
+    (where / "lists" / name).write_text(content)
 
 
 def split(where, tracks, *overrides, check=True, pairs=()):
@@ -31,7 +38,7 @@ def own(size=6):
 
 
 def gtzan_tracks():
-    return [track for track in gtzan_tables.artists()["track"] if track != "jazz/jazz.00054"]
+    return [track for track in gtzan.artists(FOLDER)["track"] if track != "jazz/jazz.00054"]
 
 
 def test_the_fault_filtered_split_is_followed_and_every_other_track_named(tmp_path):
@@ -42,7 +49,7 @@ def test_the_fault_filtered_split_is_followed_and_every_other_track_named(tmp_pa
     assert reasons["are listed, but not in the corpus"] == ["jazz/jazz.00054"]
     assert len(reasons["are in the corpus, but not listed"]) == 70
     assert (
-        "warning: 1 tracks are listed, but not in the corpus, the first is jazz/jazz.00054; all are in left_out.csv"
+        "warning: 1 tracks are listed, but not in the corpus, the first is jazz/jazz.00054; see left_out.csv"
         in done.stdout
     )
     assert "warning: 70 tracks are in the corpus, but not listed" in done.stdout
@@ -58,13 +65,13 @@ def test_what_is_for_gtzan_alone_is_refused_elsewhere(tmp_path, override, tracks
     done = split(tmp_path, tracks, override, *more, check=False)
     name = override.replace("=", " ")
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-    assert done.stderr.startswith(f"error: {name} is for GTZAN alone, {reason}; set it to ")
+    assert done.stderr.startswith(f"error: {name} is for GTZAN only, {reason}; set it to ")
     assert not (tmp_path / "split.csv").exists()
 
 
 def test_artists_of_gtzan_stay_together_however_they_are_spelled(tmp_path):
     split(tmp_path, gtzan_tracks(), "split.group_by=artist", *REAL)
-    found = gtzan_tables.artists().assign(subset=lambda table: table["track"].map(subsets(tmp_path))).dropna()
+    found = gtzan.artists(FOLDER).assign(subset=lambda table: table["track"].map(subsets(tmp_path))).dropna()
     known = found[found["artist"] != ""]
     folded = known["artist"].str.casefold().str.replace("&", "and").str.replace(r"\W", "", regex=True)
     assert (known.groupby(folded)["subset"].nunique() == 1).all()
@@ -72,12 +79,10 @@ def test_artists_of_gtzan_stay_together_however_they_are_spelled(tmp_path):
 
 
 def test_a_share_that_groups_made_miss_is_said(tmp_path):
-    (tmp_path / "groups.csv").write_text(
-        "track,group\n" + "".join(f"{t},{'big' if t < 'a/8' else t}\n" for t in own(10))
-    )
-    done = split(tmp_path, own(10), "split.group_by=column", f"split.groups={tmp_path / 'groups.csv'}", *REAL)
+    write_list(tmp_path, "groups.csv", "track,group\n" + "".join(f"{t},{'big' if t < 'a/8' else t}\n" for t in own(10)))
+    done = split(tmp_path, own(10), "split.group_by=column", "split.groups=groups.csv", *REAL)
     assert (
-        "warning: 'a' has 8 tracks in train, wished 6.0 of 10: groups are kept whole, the largest ('a/0')"
+        "warning: 'a' has 8 of its 10 tracks in train, asked for were 6.0: groups are kept whole, the largest ('a/0')"
         in done.stdout
     )
     assert len({subsets(tmp_path)[f"a/{number}"] for number in range(8)}) == 1
@@ -86,24 +91,24 @@ def test_a_share_that_groups_made_miss_is_said(tmp_path):
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ([("a/0", "train"), ("a/99", "test")], "split.file names 1 tracks that the corpus lacks, the first is 'a/99'; data/tracks.csv has"),
+        ([("a/0", "train"), ("a/99", "test")], "split.file names 1 tracks that the corpus lacks, the first is 'a/99'; data/tracks.csv lists"),
         ([("a/0", "train"), ("a/1", "tset")], "split.protocol file: subset must be one of train, valid, test, got 'tset' for 'a/1'"),
-        ([("a/0", "train"), ("a/0", "test")], "split.protocol file: each track must stand once, got 'a/0' twice"),
+        ([("a/0", "train"), ("a/0", "test")], "split.protocol file: each track must be listed once, got 'a/0' twice"),
         ([("a/0", "test"), ("b/0", "test")], "split.protocol file: names none of the corpus's tracks for train"),
         ([], "split.protocol file: names none of the corpus's tracks for train"),
     ],
 )  # fmt: skip
 def test_a_bad_split_file_is_refused_in_one_line_that_names_it(tmp_path, rows, message):
-    (tmp_path / "mine.csv").write_text("track,subset\n" + "".join(f"{track},{subset}\n" for track, subset in rows))
-    done = split(tmp_path, own(), "split.protocol=file", f"split.file={tmp_path / 'mine.csv'}", check=False)
+    write_list(tmp_path, "mine.csv", "track,subset\n" + "".join(f"{track},{subset}\n" for track, subset in rows))
+    done = split(tmp_path, own(), "split.protocol=file", "split.file=mine.csv", check=False)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert message in done.stderr
     assert not (tmp_path / "split.csv").exists()
 
 
 def test_a_split_file_may_leave_tracks_out_and_they_are_named(tmp_path):
-    (tmp_path / "mine.csv").write_text("track,subset\na/0,train\nb/0,train\na/1,test\nb/1,test\n")
-    split(tmp_path, own(3), "split.protocol=file", f"split.file={tmp_path / 'mine.csv'}")
+    write_list(tmp_path, "mine.csv", "track,subset\na/0,train\nb/0,train\na/1,test\nb/1,test\n")
+    split(tmp_path, own(3), "split.protocol=file", "split.file=mine.csv")
     assert subsets(tmp_path) == {"a/0": "train", "b/0": "train", "a/1": "test", "b/1": "test"}
     assert list(pd.read_csv(tmp_path / "left_out.csv")["track"]) == ["a/2", "b/2"]
 
@@ -113,9 +118,10 @@ def test_a_split_file_may_leave_tracks_out_and_they_are_named(tmp_path):
     [
         (["split.protocol=kfold", "split.fold=5"], "split.fold must be in 0..split.folds - 1 (4), got 5"),
         (["split.protocol=kfold", "split.folds=7"], "each genre must have at least 7 tracks"),
-        (["split.protocol=filtered"], "split.protocol must be one of stratified, fault-filtered, kfold, file, got 'filtered'"),
+        (["split.protocol=filtered"], "split.protocol must be 'stratified', 'fault-filtered', 'kfold' or 'file', got 'filtered'"),
         (["split.protocol=file"], "split.file must name a CSV table track,subset"),
-        (["split.protocol=file", "split.file=/no/such.csv"], "/no/such.csv"),
+        (["split.protocol=file", "split.file=/no/such.csv"], "split.file must name a table in lists, got '/no/such.csv'; move it there"),
+        (["split.protocol=file", "split.file=such.csv"], "split.file must name a table in lists, there is no such.csv"),
         (["split.group_by=column"], "split.groups must name a CSV table track,group"),
     ],
 )  # fmt: skip
@@ -126,8 +132,8 @@ def test_a_choice_that_cannot_be_is_refused_in_one_line(tmp_path, overrides, mes
 
 
 def test_a_group_table_that_lacks_tracks_is_refused(tmp_path):
-    (tmp_path / "groups.csv").write_text("track,group\na/0,x\n")
-    done = split(tmp_path, own(), "split.group_by=column", f"split.groups={tmp_path / 'groups.csv'}", check=False)
+    write_list(tmp_path, "groups.csv", "track,group\na/0,x\n")
+    done = split(tmp_path, own(), "split.group_by=column", "split.groups=groups.csv", check=False)
     assert done.returncode == 2
     assert "split.group_by column lacks 11 tracks, the first is 'a/1'; list every track" in done.stderr
 
@@ -154,8 +160,8 @@ def test_planted_leaks_are_found_by_ear_and_grouping_by_repetition_mends_them(tm
         overrides=[*FAST, *REAL],
     )
     apart = "track,subset\n" + "".join(f"{copy},test\n{original},train\n" for copy, original in planted)
-    (tmp_path / "apart.csv").write_text(apart)
-    mine = [*FAST, *REAL, "split.protocol=file", f"split.file={tmp_path / 'apart.csv'}"]
+    write_list(tmp_path, "apart.csv", apart)
+    mine = [*FAST, *REAL, "split.protocol=file", "split.file=apart.csv"]
     run("split", *PATHS, where=tmp_path, overrides=mine)
     leaks = pd.read_csv(tmp_path / "leaks.csv")
     assert sorted(zip(leaks["track_a"], leaks["track_b"], strict=True)) == sorted(planted)

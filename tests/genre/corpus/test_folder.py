@@ -6,20 +6,20 @@ import pytest
 import soundfile
 
 from genre.audio import reading
-from genre.corpus.folder import genre_root, scan
+from genre.corpus.folder import genre_problem, genre_root, move_usable, scan
 from tests.conftest import RATE, tone
 
 
 def reasons(folder, **options):
-    return {finding.file: finding.reason for finding in scan(folder, **{"min_seconds": 6.0, **options})}
+    return {file.file: file.reason for file in scan(folder, **{"min_seconds": 6.0, **options})}
 
 
 def test_every_file_is_used_or_listed_with_its_reason(corpus):
-    findings = scan(corpus, min_seconds=6.0)
+    scanned = scan(corpus, min_seconds=6.0)
     files = [path for path in corpus.rglob("*") if path.is_file()]
-    assert len(findings) == len(files)
-    assert sum(finding.reason is None for finding in findings) == 6
-    excluded = {finding.file: finding.reason for finding in findings if finding.reason}
+    assert len(scanned) == len(files)
+    assert sum(file.reason is None for file in scanned) == 6
+    excluded = {file.file: file.reason for file in scanned if file.reason}
     assert excluded["high/._high.00000.wav"] == "an AppleDouble file, not a recording"
     assert excluded["low/broken.wav"].startswith("cannot be decoded: ")
     assert excluded["low/cover.jpg"].startswith("not an audio file that is read here (.jpg)")
@@ -38,8 +38,8 @@ def test_silent_and_short_recordings_are_excluded(tmp_path):
 def test_albums_in_a_genre_belong_to_it(tmp_path):
     (tmp_path / "rock" / "album").mkdir(parents=True)
     soundfile.write(tmp_path / "rock" / "album" / "a.wav", tone(440, 7.0), RATE)
-    (finding,) = scan(tmp_path, min_seconds=6.0)
-    assert (finding.genre, finding.reason) == ("rock", None)
+    (file,) = scan(tmp_path, min_seconds=6.0)
+    assert (file.genre, file.reason) == ("rock", None)
 
 
 @pytest.mark.parametrize("inside", ["", "genres", "Data/genres_original"])
@@ -140,3 +140,20 @@ def test_a_wrong_suffix_does_no_harm(tmp_path, written, named):
     soundfile.write(tmp_path / "g" / written, tone(440, 7.0), RATE)
     (tmp_path / "g" / written).rename(tmp_path / "g" / named)
     assert reasons(tmp_path) == {f"g/{named}": None}
+
+
+@pytest.mark.parametrize("genre", ["=1+1", "+a", "-a", "@a", "\ta", "track", "predicted", "epoch"])
+def test_a_folder_that_cannot_name_a_genre_gets_a_reason(genre):
+    assert "rename the folder" in genre_problem(genre)
+
+
+def test_usual_genres_are_fine():
+    assert all(genre_problem(genre) is None for genre in ("blues", "drum'n'bass", "R&B", "ロック", "80s"))
+
+
+def test_usable_files_alone_are_moved_with_their_folders(corpus, tmp_path):
+    scanned = scan(corpus, min_seconds=6.0)
+    move_usable(scanned, corpus, tmp_path / "audio")
+    moved = sorted(path.relative_to(tmp_path / "audio").as_posix() for path in tmp_path.glob("audio/*/*"))
+    assert moved == [file.file for file in scanned if file.reason is None]
+    assert sorted(path.name for path in corpus.glob("*/*")) == ["._high.00000.wav", "broken.wav", "cover.jpg"]

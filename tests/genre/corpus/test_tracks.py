@@ -1,6 +1,9 @@
+from pathlib import Path
+
 import pytest
 
 from genre.corpus import tracks
+from genre.corpus.folder import ScannedFile
 from genre.pipeline import tables
 
 
@@ -12,30 +15,46 @@ def test_tracks_alike_but_for_the_suffix_keep_it():
     assert tracks.names(["a/x.wav", "a/x.mp3", "b/x.wav"]) == ["a/x.wav", "a/x.mp3", "b/x"]
 
 
+SCANNED = [
+    ScannedFile("b/y.wav", None, 30.0, 22050),
+    ScannedFile("=b/z.wav", "a reason"),
+    ScannedFile("a/x.wav", None, 31.5, 44100),
+]
+
+
 def test_the_table_is_sorted_and_comes_back(tmp_path):
-    table = tracks.table([("b/y.wav", "b", 30.0, 22050), ("a/x.wav", "a", 31.5, 44100)])
-    assert list(table["track"]) == ["a/x", "b/y"]
-    tables.write_csv(table, tmp_path / "tracks.csv")
-    assert tables.read_tracks(tmp_path / "tracks.csv").equals(table)
+    usable, _ = tracks.tables_of(SCANNED, None)
+    assert usable.to_numpy().tolist() == [
+        ["a/x", "a", "a/x.wav", 31.5, 44100],
+        ["b/y", "b", "b/y.wav", 30.0, 22050],
+    ]
+    tables.write_csv(usable, tmp_path / "tracks.csv")
+    assert tables.read_tracks(tmp_path / "tracks.csv").equals(usable)
 
 
-def test_an_empty_or_doubled_table_is_refused(tmp_path):
-    path = tmp_path / "tracks.csv"
-    path.write_text("track,genre,file,seconds,sample_rate\n")
-    with pytest.raises(ValueError, match="at least one track, got none"):
-        tables.read_tracks(path)
-    path.write_text("track,genre,file,seconds,sample_rate\na,g,a.wav,1,1\na,g,a.wav,1,1\n")
-    with pytest.raises(ValueError, match="each track once, got 'a' twice"):
-        tables.read_tracks(path)
+def test_files_that_cannot_be_used_are_listed_with_a_reason_and_no_formula():
+    _, excluded = tracks.tables_of(SCANNED, None)
+    assert excluded.to_dict("list") == {"file": ["./=b/z.wav"], "reason": ["a reason"]}
 
 
-@pytest.mark.parametrize("genre", ["=1+1", "+a", "-a", "@a", "\ta", "track", "predicted"])
-def test_a_folder_that_cannot_name_a_genre_gets_a_reason(genre):
-    assert "rename the folder" in tracks.check_genre(genre)
+def test_files_in_a_folder_of_the_user_have_absolute_paths():
+    usable, excluded = tracks.tables_of(SCANNED, Path("/music"))
+    assert list(usable["file"]) == ["/music/a/x.wav", "/music/b/y.wav"]
+    assert list(usable["track"]) == ["a/x", "b/y"]
+    assert list(excluded["file"]) == ["./=b/z.wav"]
 
 
-def test_usual_genres_are_fine():
-    assert all(tracks.check_genre(genre) is None for genre in ("blues", "drum'n'bass", "R&B", "ロック", "80s"))
+def test_a_corpus_without_any_usable_file_gives_empty_tables():
+    usable, excluded = tracks.tables_of([], None)
+    assert (tuple(usable.columns), len(usable)) == (tables.TRACKS, 0)
+    assert (tuple(excluded.columns), len(excluded)) == (tables.EXCLUDED, 0)
+
+
+def test_a_single_genre_is_refused():
+    usable, _ = tracks.tables_of(SCANNED, None)
+    tracks.check_enough(usable, Path("t.csv"), Path("e.csv"))
+    with pytest.raises(ValueError, match=r"^t\.csv must hold at least 2 genres, got only 'a'; e\.csv lists what could"):
+        tracks.check_enough(usable[:1], Path("t.csv"), Path("e.csv"))
 
 
 def test_no_cell_starts_a_formula():

@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 
 from genre.evaluation import baselines
@@ -18,15 +19,15 @@ def clips(separable=True):
 @pytest.mark.parametrize("system", ["linear", "svm_mfcc"])
 def test_a_baseline_tells_apart_what_differs_in_its_bands(system):
     made = clips()
-    chances = baselines.probabilities(system, made[:30], LABELS[:30], made[30:])
-    assert chances.shape == (30, 3)
-    np.testing.assert_allclose(chances.sum(axis=1), 1)
-    assert (np.array(list("abc"))[chances.argmax(axis=1)] == LABELS[30:]).mean() > 0.9
+    probabilities = baselines.probabilities(system, made[:30], LABELS[:30], made[30:])
+    assert probabilities.shape == (30, 3)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1)
+    assert (np.array(list("abc"))[probabilities.argmax(axis=1)] == LABELS[30:]).mean() > 0.9
 
 
 def test_the_majority_says_the_most_frequent_genre():
-    chances = baselines.probabilities("majority", clips()[:5], ["b", "b", "b", "a", "c"], clips())
-    assert (chances.argmax(axis=1) == 1).all()
+    probabilities = baselines.probabilities("majority", clips()[:5], ["b", "b", "b", "a", "c"], clips())
+    assert (probabilities.argmax(axis=1) == 1).all()
 
 
 def test_two_genres_work():
@@ -43,7 +44,20 @@ def test_statistics_are_mean_and_deviation_over_time():
 
 
 @pytest.mark.parametrize("system", list(baselines.SYSTEMS))
-def test_features_are_the_same_in_blocks_of_any_size(system, monkeypatch):
-    whole = baselines._features(system, clips())
+def test_blocks_of_any_size_give_the_same_probabilities(system, monkeypatch):
+    whole = baselines.probabilities(system, clips(), LABELS, clips())
     monkeypatch.setattr(baselines, "BLOCK", 7)
-    np.testing.assert_array_equal(baselines._features(system, clips()), whole)
+    np.testing.assert_array_equal(baselines.probabilities(system, clips(), LABELS, clips()), whole)
+
+
+def test_every_system_is_fitted_to_the_training_clips_and_predicts_all():
+    table = pd.DataFrame({"track": [f"t/{n}" for n in range(30)], "genre": LABELS[:30]})
+    table["subset"] = ["train"] * 15 + ["valid"] * 6 + ["test"] * 9
+    made = clips()[np.repeat(np.arange(30), 2)]  # two clips of each track
+    found = baselines.predict_all(table, ["a", "b", "c"], made)
+    assert set(found) == set(baselines.SYSTEMS)
+    for rows in found.values():
+        assert list(rows["track"]) == list(table["track"].repeat(2))
+    assert (found["linear"]["actual"] == found["linear"]["predicted"]).mean() > 0.9
+    alone = baselines.probabilities("linear", made[:30], table["genre"][:15].repeat(2), made)
+    np.testing.assert_array_equal(found["linear"][["a", "b", "c"]], alone)

@@ -1,40 +1,41 @@
-import hashlib
+import sys
 import types
 
-from genre.pipeline import files
+import genre.console.messages
+import genre.training.augment  # noqa: F401  both must be loaded
 from genre.training import run_key
-
-
-def test_a_files_name_of_content_is_its_md5(tmp_path):
-    path = tmp_path / "a"
-    path.write_bytes(b"abc")
-    assert files.md5(path) == hashlib.md5(b"abc").hexdigest()
 
 
 def test_inputs_parameters_and_machine_all_count(tmp_path):
     path = tmp_path / "a"
     path.write_bytes(b"abc")
-    names = [
+    keys = [
         run_key.run_key([path], {"a": 1}, {"device": "cpu"}),
         run_key.run_key([path], {"a": 2}, {"device": "cpu"}),
         run_key.run_key([path], {"a": 1}, {"device": "cuda"}),
         run_key.run_key([path, path], {"a": 1}, {"device": "cpu"}),
     ]
     path.write_bytes(b"abd")
-    names.append(run_key.run_key([path], {"a": 1}, {"device": "cpu"}))
-    assert len(set(names)) == 5
+    keys.append(run_key.run_key([path], {"a": 1}, {"device": "cpu"}))
+    assert len(set(keys)) == 5
 
 
 def test_the_code_that_is_loaded_counts(monkeypatch):
     before = run_key.run_key([], {}, {})
     assert run_key.run_key([], {}, {}) == before
-    monkeypatch.delitem(__import__("sys").modules, "genre.fingerprint")
+    monkeypatch.delitem(sys.modules, "genre.training.augment")
     assert run_key.run_key([], {}, {}) != before
+
+
+def test_code_that_cannot_change_an_output_does_not_count(monkeypatch):
+    before = run_key.run_key([], {}, {})
+    monkeypatch.delitem(sys.modules, "genre.console.messages")
+    assert run_key.run_key([], {}, {}) == before
 
 
 def test_the_stage_that_runs_counts_too(monkeypatch):
     before = run_key.run_key([], {}, {})
     stage = types.ModuleType("__main__")
-    stage.__file__ = str(run_key.STAGES / "train.py")
-    monkeypatch.setitem(__import__("sys").modules, "__main__", stage)
+    stage.__file__ = str(run_key.ROOT / "stages" / "train.py")
+    monkeypatch.setitem(sys.modules, "__main__", stage)
     assert run_key.run_key([], {}, {}) != before

@@ -1,0 +1,22 @@
+import pytest
+import torch
+
+from genre.network import hardware
+
+
+def test_a_device_that_is_not_there_is_refused(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ValueError, match=r"train\.device cuda is not on this machine"):
+        hardware.choose_hardware("cuda", "auto")
+    assert hardware.choose_hardware("cpu", "float32").precision == "float32"
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("can't allocate memory: you tried to allocate 9 bytes")])
+def test_an_error_of_memory_names_the_parameters_to_lower(error):
+    told = hardware.explained(error, "train.batch_size")
+    assert str(told) == "out of memory; lower train.batch_size or model.base_channels"
+
+
+def test_other_errors_stay_what_they_are():
+    bug = RuntimeError("a bug")
+    assert hardware.explained(bug, "train.batch_size") is bug
