@@ -4,7 +4,6 @@ FOLDER holds recordings (wav, au, flac, ogg, mp3), at any depth. Ours is compare
 `MelSpectrogram`, at two resolutions, on the same recordings in turn. Times are of the processor, not of the clock, and
 the least of several rounds, so that other programs disturb them little. librosa is optional: `pip install librosa`.
 """
-# ruff: noqa: T201
 
 import argparse
 import os
@@ -35,8 +34,8 @@ def main() -> None:
     """Prints all figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--tracks", type=int, default=20, help="(default: %(default)s)")
-    parser.add_argument("--rounds", type=int, default=5, help="(default: %(default)s)")
+    parser.add_argument("--tracks", type=int, default=10, help="(default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=20, help="(default: %(default)s)")
     arguments = parser.parse_args()
     use_one_core()
     paths = readable(arguments.folder, arguments.tracks)

@@ -11,8 +11,6 @@ import numpy.typing as npt
 from scipy import fft, sparse
 from scipy.signal.windows import hann
 
-from genre.audio.reading import Waveform
-
 FLOOR_DECIBELS = 80.0
 BLOCK_FRAMES = 64  # frames that are transformed together: they stay in the processor's cache
 
@@ -20,7 +18,7 @@ Values = npt.NDArray[np.float32]
 
 
 def log_mel(
-    waveform: Waveform, *, sample_rate: int, n_fft: int, hop_length: int, n_mels: int
+    waveform: Values, *, sample_rate: int, n_fft: int, hop_length: int, n_mels: int
 ) -> npt.NDArray[np.float16]:
     """Computes the log-mel power spectrogram of a whole recording: `(time,)` -> `(frame, n_mels)`.
 
