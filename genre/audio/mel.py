@@ -17,9 +17,7 @@ BLOCK_FRAMES = 64  # frames that are transformed together: they stay in the proc
 Values = npt.NDArray[np.float32]
 
 
-def log_mel(
-    waveform: Values, *, sample_rate: int, n_fft: int, hop_length: int, n_mels: int
-) -> npt.NDArray[np.float16]:
+def log_mel(waveform: Values, *, sample_rate: int, n_fft: int, hop_length: int, n_mels: int) -> npt.NDArray[np.float16]:
     """Computes the log-mel power spectrogram of a whole recording: `(time,)` -> `(frame, n_mels)`.
 
     Values are decibels relative to the recording's own peak, floored at -80 and mapped to 0..1, in half precision
