@@ -7,6 +7,7 @@ peak, over all that the two recordings have in common; and what a recording repe
 drum machine, counts little: two songs may share the loop, but then it fits as well a bar earlier or later.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 
 import numpy as np
@@ -19,14 +20,18 @@ COLUMNS = ("track_a", "track_b", "offset_seconds", "score")
 THRESHOLD = 0.35
 MIN_SAMPLE_RATE = 8000
 
-WINDOW_SECONDS = 0.2  # long, so that notes outnumber drum hits among the peaks; bins are 5 Hz apart
-FRAME_SECONDS = 0.025
+RATE = 4800  # Hz; every recording is brought to it first, because nothing above 2000 Hz is looked at
+PARTS_AT_ONCE = 8  # seconds that are resampled together
+PASSED_HERTZ = 2000
+WINDOW = 960  # samples, 0.2 s: long, so that notes outnumber drum hits among the peaks; bins are 5 Hz apart
+HOP = 120  # samples
+FRAME_SECONDS = HOP / RATE  # 0.025
 LOW_BIN, HIGH_BIN = 10, 400  # 50 to 2000 Hz: survives low bitrates and telephones, and holds the notes of most music
-FLOOR_DECIBELS = -80.0  # re full scale: what is quieter is silence
+FLOOR = np.float32(1e-8)  # -80 dB of full scale, as power: what is quieter is silence
 PEAK_FRAMES, PEAK_BINS = 8, 12  # a peak is the maximum of this many frames and bins on each side: about 30 a second
 RISE_DECIBELS = 3.0  # and this much above the minimum of its bin in those frames, or a steady tone would have peaks
-BLOCK_FRAMES = 1024  # bounds the memory that a recording of any length takes
-FRAMES_AT_ONCE = 64  # into one transform: they stay in the cache, twice as fast
+BLOCK_FRAMES = 512  # in which peaks are looked for together: bounds the memory
+FRAMES_AT_ONCE = 64  # that are transformed together: they stay in the processor's cache
 
 PARTNERS = 5  # landmarks that begin with a peak
 MAX_FRAMES, MAX_BINS = 63, 63  # between the two peaks of a landmark
@@ -40,9 +45,10 @@ KEY = 1024  # frame * KEY + bin numbers the peaks in their order
 
 Fingerprint = npt.NDArray[np.int32]
 Integers = npt.NDArray[np.int64]
+Samples = npt.NDArray[np.float32]
 
 
-def fingerprint(waveform: npt.NDArray[np.float32], sample_rate: int) -> Fingerprint:
+def fingerprint(waveform: Samples, sample_rate: int) -> Fingerprint:
     """Finds the spectral peaks of a recording: `(time,)` -> `(peak, 2)`, frame (25 ms) and bin (5 Hz), in their order.
 
     About 30 peaks a second of music, 8 bytes each; none in silence and steady tones. The same recording at another
@@ -57,42 +63,85 @@ def fingerprint(waveform: npt.NDArray[np.float32], sample_rate: int) -> Fingerpr
         )
     if waveform.ndim != 1:
         raise ValueError(f"fingerprint: waveform must be (time,), got the shape {waveform.shape}; mix to one channel")
-    size = round(WINDOW_SECONDS * sample_rate)
-    frames = int(len(waveform) / (FRAME_SECONDS * sample_rate))
-    starts = np.rint(np.arange(frames) * FRAME_SECONDS * sample_rate).astype(np.int64)
-    starts = starts[starts + size <= len(waveform)]
+    frames = _frames(_decimated(waveform, sample_rate))
     found = [np.zeros((0, 2), np.int32)]
-    for first in range(0, len(starts), BLOCK_FRAMES):
+    for first in range(0, len(frames), BLOCK_FRAMES):
         before = max(0, first - PEAK_FRAMES)  # the context that makes blocks agree with the whole
-        peaks = _peaks(_levels(waveform, starts[before : first + BLOCK_FRAMES + PEAK_FRAMES], size))
+        peaks = _peaks(_power(frames[before : first + BLOCK_FRAMES + PEAK_FRAMES]))
         peaks[:, 0] += before
         found.append(peaks[(peaks[:, 0] >= first) & (peaks[:, 0] < first + BLOCK_FRAMES)])
     return np.concatenate(found)
 
 
-def _peaks(levels: npt.NDArray[np.float32]) -> Fingerprint:
-    highest = _running_maximum(_running_maximum(levels, PEAK_FRAMES).T, PEAK_BINS).T
-    lowest = -_running_maximum(-levels, PEAK_FRAMES)
-    frames, bins = np.nonzero((levels == highest) & (levels > lowest + RISE_DECIBELS))
-    return np.column_stack([frames, bins + LOW_BIN]).astype(np.int32)
+def _decimated(waveform: Samples, sample_rate: int) -> Samples:
+    """Resamples to `RATE` by Fourier transforms of overlapping parts, of which the middle is kept (overlap-save).
+
+    The parts are a second or three periods of the two rates, so that each holds whole numbers of samples of both.
+    """
+    periods = math.gcd(sample_rate, RATE)  # in a second
+    old, new = sample_rate // periods, RATE // periods  # samples in one of them
+    size, edge = max(3, periods), math.ceil(periods / 20)  # in periods: the filter reaches over 1/20 s by far
+    step = size - 2 * edge
+    length = len(waveform) * RATE // sample_rate
+    count = 1 + length // (step * new)
+    padded = np.pad(waveform, (edge * old, (size + count * step) * old - len(waveform)))
+    parts = np.lib.stride_tricks.sliding_window_view(padded, size * old)[: count * step * old : step * old]
+    response = _low_pass(size * new, size * old)
+    decimated = np.empty((count, step * new), np.float32)
+    for first in range(0, count, PARTS_AT_ONCE):
+        chosen = slice(first, first + PARTS_AT_ONCE)
+        spectrum = fft.rfft(parts[chosen], axis=1)[:, : len(response)] * response
+        decimated[chosen] = fft.irfft(spectrum, size * new, axis=1)[:, edge * new : (size - edge) * new]
+    return decimated.reshape(-1)[:length]
 
 
-def _levels(waveform: npt.NDArray[np.float32], starts: Integers, size: int) -> npt.NDArray[np.float32]:
-    """Gives the level of each bin in the frames that begin at the samples `starts`: decibels, `(frame, bin)`."""
-    window = hann(size, sym=False)
-    window = (2 / window.sum() * window).astype(np.float32)  # a sine of full scale has 0 dB
-    cuts = np.lib.stride_tricks.sliding_window_view(waveform, size)
-    levels = np.empty((len(starts), HIGH_BIN - LOW_BIN), np.float32)
-    for first in range(0, len(starts), FRAMES_AT_ONCE):
+def _low_pass(new: int, old: int) -> Samples:
+    """Makes the response to each frequency up to `RATE / 2`: 1 where peaks are looked for, falling as a cosine above.
+
+    Args:
+        new: Samples in a part at `RATE`.
+        old: Samples in it before; the response makes up for the transforms' scales.
+    """
+    hertz = fft.rfftfreq(new, 1 / RATE)
+    fall = np.clip((hertz - PASSED_HERTZ) / (RATE / 2 - PASSED_HERTZ), 0, 1)
+    response: Samples = ((1 + np.cos(np.pi * fall)) / 2 * new / old).astype(np.float32)
+    return response
+
+
+def _frames(decimated: Samples) -> Samples:
+    """Cuts a recording at `RATE` into overlapping frames, a view: `(frame, WINDOW)`."""
+    if len(decimated) < WINDOW:
+        return np.zeros((0, WINDOW), np.float32)
+    return np.lib.stride_tricks.sliding_window_view(decimated, WINDOW)[::HOP]
+
+
+def _power(frames: Samples) -> Samples:
+    """Computes the power of each bin that is looked at, 1 for a sine of full scale: `(frame, bin)`."""
+    window = hann(WINDOW, sym=False)
+    window = (2 / window.sum() * window).astype(np.float32)
+    power = np.empty((len(frames), HIGH_BIN - LOW_BIN), np.float32)
+    for first in range(0, len(frames), FRAMES_AT_ONCE):
         chosen = slice(first, first + FRAMES_AT_ONCE)
-        spectrum = fft.rfft(cuts[starts[chosen]] * window, axis=1)[:, LOW_BIN:HIGH_BIN]
-        levels[chosen] = 10 * np.log10(spectrum.real**2 + spectrum.imag**2 + 10 ** (FLOOR_DECIBELS / 10))
-    return levels
+        spectrum = fft.rfft(frames[chosen] * window, axis=1)[:, LOW_BIN:HIGH_BIN]
+        power[chosen] = spectrum.real**2 + spectrum.imag**2 + FLOOR
+    return power
 
 
-def _running_maximum(values: npt.NDArray[np.float32], radius: int) -> npt.NDArray[np.float32]:
-    """Gives the maximum of `radius` rows on each side of each row; some ten times faster than scipy.ndimage."""
-    values, size, width = np.pad(values, ((radius, radius), (0, 0)), mode="edge"), 2 * radius + 1, 1
+def _peaks(power: Samples) -> Fingerprint:
+    """Finds the peaks: maxima of their surroundings that rise above what is in their bin before or after."""
+    rise = np.float32(10 ** (RISE_DECIBELS / 10))
+    highest = _running_maximum(_running_maximum(power, PEAK_FRAMES).T, PEAK_BINS).T
+    frames, bins = np.nonzero((power == highest) & (power > FLOOR * rise))
+    nearby = np.clip(frames[:, None] + np.arange(-PEAK_FRAMES, PEAK_FRAMES + 1), 0, len(power) - 1)
+    lowest = power[nearby, bins[:, None]].min(axis=1)
+    rising = power[frames, bins] > lowest * rise
+    return np.column_stack([frames[rising], bins[rising] + LOW_BIN]).astype(np.int32)
+
+
+def _running_maximum(values: Samples, radius: int) -> Samples:
+    """Computes the maximum of `radius` rows on each side of each row; some ten times as fast as scipy.ndimage."""
+    edge = np.zeros((radius, values.shape[1]), np.float32)  # power is above 0
+    values, size, width = np.concatenate([edge, values, edge]), 2 * radius + 1, 1
     while 2 * width <= size:  # after each round a row is the maximum of `width` rows from it on
         values = np.maximum(values[:-width], values[width:])
         width *= 2

@@ -1,21 +1,23 @@
-"""The log-mel power spectrogram: one code path for the pipeline and for `genre predict`."""
+"""The log-mel power spectrogram: one code path for the pipeline and for `genre predict`.
+
+Without torch, and each thread computes a recording alone. The Fourier transforms are pocketfft's in single precision,
+and the mel filters a sparse matrix: 98 % of their weights are zero.
+"""
 
 from functools import cache
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torchaudio.transforms import MelSpectrogram
-
-Waveform = npt.NDArray[np.float32]  # (time,)
+from scipy import fft, sparse
+from scipy.signal.windows import hann
 
 FLOOR_DECIBELS = 80.0
-BLOCK_FRAMES = 2048
+BLOCK_FRAMES = 64  # frames that are transformed together: they stay in the processor's cache
+
+Values = npt.NDArray[np.float32]
 
 
-def log_mel(
-    waveform: Waveform, *, sample_rate: int, n_fft: int, hop_length: int, n_mels: int
-) -> npt.NDArray[np.float16]:
+def log_mel(waveform: Values, *, sample_rate: int, n_fft: int, hop_length: int, n_mels: int) -> npt.NDArray[np.float16]:
     """Computes the log-mel power spectrogram of a whole recording: `(time,)` -> `(frame, n_mels)`.
 
     Values are decibels relative to the recording's own peak, floored at -80 and mapped to 0..1, in half precision
@@ -23,42 +25,66 @@ def log_mel(
     `1 + time // hop_length` of them. The mel scale and its area normalisation are Slaney's (Auditory Toolbox, 1998),
     librosa's default. Silence gives zeros.
     """
-    transform = _mel(sample_rate, n_fft, hop_length, n_mels)
-    padded = torch.nn.functional.pad(torch.from_numpy(waveform), (n_fft // 2, n_fft // 2))
-    frames = 1 + len(waveform) // hop_length
-    power = torch.cat(
-        [
-            transform(padded[start * hop_length : (min(start + BLOCK_FRAMES, frames) - 1) * hop_length + n_fft])
-            for start in range(0, frames, BLOCK_FRAMES)
-        ],
-        dim=1,
-    )
-    if not power.max() > 0:
-        return np.zeros((frames, n_mels), np.float16)
-    decibels = 10 * torch.log10((power / power.max()).clamp(min=10 ** (-FLOOR_DECIBELS / 10)))
-    return (1 + decibels / FLOOR_DECIBELS).T.contiguous().numpy().astype(np.float16)
+    padded = np.pad(waveform, (n_fft // 2, n_fft - n_fft // 2))
+    frames = np.lib.stride_tricks.sliding_window_view(padded, n_fft)[: len(waveform) + 1 : hop_length]
+    window = hann(n_fft, sym=False).astype(np.float32)
+    filters = _mel_filters(sample_rate, n_fft, n_mels)
+    mel_specgram = np.empty((n_mels, len(frames)), np.float32)
+    for start in range(0, len(frames), BLOCK_FRAMES):
+        block = slice(start, start + BLOCK_FRAMES)
+        spectrum = fft.rfft(frames[block] * window, axis=1).T  # (bin, frame)
+        # The sparse product wants one row for each bin: the squares are put into that order on the way.
+        power = np.square(spectrum.real, order="C")
+        power += np.square(spectrum.imag, order="C")
+        mel_specgram[:, block] = filters @ power
+    return _scaled(mel_specgram).T.astype(np.float16, order="C")
 
 
-def mel_frequencies(*, sample_rate: int, n_fft: int, n_mels: int) -> npt.NDArray[np.float32]:
-    """Gives the frequency in Hz at which each mel band weighs most: `(n_mels,)`."""
-    bank = _mel(sample_rate, n_fft, n_fft, n_mels).mel_scale.fb  # (n_fft // 2 + 1, n_mels)
-    bins = torch.arange(bank.shape[0], dtype=torch.float32) * sample_rate / n_fft
-    weights = bank.sum(0).numpy()
-    centres = (bank * bins[:, None]).sum(0).numpy() / np.where(weights > 0, weights, 1)
+def _scaled(mel_specgram: Values) -> Values:
+    """Replaces power by decibels below the peak, -80..0 mapped to 0..1; in place, because an hour has 80 MB."""
+    peak = mel_specgram.max()
+    if peak > 0:
+        mel_specgram /= peak
+        np.maximum(mel_specgram, 10 ** (-FLOOR_DECIBELS / 10), out=mel_specgram)
+        np.log(mel_specgram, out=mel_specgram)  # NumPy's natural logarithm is three times as fast as log10
+        mel_specgram *= 10 / np.log(10) / FLOOR_DECIBELS
+        mel_specgram += 1
+    return mel_specgram
+
+
+def mel_frequencies(*, sample_rate: int, n_fft: int, n_mels: int) -> Values:
+    """Computes the frequency in Hz at which each mel band weighs most: `(n_mels,)`."""
+    filters = _mel_filters(sample_rate, n_fft, n_mels)
+    weights = filters.sum(axis=1)
+    centres = filters @ fft.rfftfreq(n_fft, 1 / sample_rate) / np.where(weights > 0, weights, 1)
     # A band narrower than the distance of two bins may have none: it gets a place between its neighbours.
     bands, filled = np.arange(n_mels), np.flatnonzero(weights > 0)
-    whole: npt.NDArray[np.float32] = np.where(weights > 0, centres, np.interp(bands, filled, centres[filled]))
-    return whole.astype(np.float32)
+    whole: Values = np.where(weights > 0, centres, np.interp(bands, filled, centres[filled])).astype(np.float32)
+    return whole
 
 
 @cache
-def _mel(sample_rate: int, n_fft: int, hop_length: int, n_mels: int) -> MelSpectrogram:
-    return MelSpectrogram(
-        sample_rate,
-        n_fft,
-        hop_length=hop_length,
-        n_mels=n_mels,
-        center=False,
-        norm="slaney",
-        mel_scale="slaney",
-    )
+def _mel_filters(sample_rate: int, n_fft: int, n_mels: int) -> sparse.csr_array:
+    """Makes the weights of triangular filters with an area of 1, from 0 Hz to half the sample rate: `(n_mels, bin)`."""
+    highest = _hertz_to_mel(sample_rate / 2)
+    edges = _mel_to_hertz(np.linspace(0, highest, n_mels + 2))[:, None]
+    lower, centre, upper = edges[:-2], edges[1:-1], edges[2:]
+    bins = fft.rfftfreq(n_fft, 1 / sample_rate)
+    rising, falling = (bins - lower) / (centre - lower), (upper - bins) / (upper - centre)
+    triangles = np.maximum(0, np.minimum(rising, falling)) * 2 / (upper - lower)
+    return sparse.csr_array(triangles.astype(np.float32))
+
+
+# Slaney's mel scale is linear below 1000 Hz, which is 15 mel, and grows 6.4 times in 27 mel above.
+_LINEAR_HERTZ, _LINEAR_MELS, _MELS_PER_LOG = 1000.0, 15.0, 27 / np.log(6.4)
+
+
+def _hertz_to_mel(hertz: float) -> float:
+    if hertz < _LINEAR_HERTZ:
+        return hertz * _LINEAR_MELS / _LINEAR_HERTZ
+    return float(_LINEAR_MELS + np.log(hertz / _LINEAR_HERTZ) * _MELS_PER_LOG)
+
+
+def _mel_to_hertz(mels: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    logarithmic = _LINEAR_HERTZ * np.exp((mels - _LINEAR_MELS) / _MELS_PER_LOG)
+    return np.where(mels < _LINEAR_MELS, mels * _LINEAR_HERTZ / _LINEAR_MELS, logarithmic)

@@ -42,9 +42,10 @@ def test_a_missing_column_is_named(tmp_path):
 
 def test_a_table_without_tracks_or_with_one_twice_is_refused(tmp_path):
     path = tmp_path / "tracks.csv"
-    path.write_text("track,genre,file,seconds,sample_rate\n")
+    header = ",".join(tables.TRACKS)
+    path.write_text(f"{header}\n")
     with pytest.raises(ValueError, match="at least one track, got none"):
         tables.read_tracks(path)
-    path.write_text("track,genre,file,seconds,sample_rate\na,g,a.wav,1,1\na,g,a.wav,1,1\n")
+    path.write_text(f"{header}\n" + "a,g,a.wav,1,1,,,\n" * 2)
     with pytest.raises(ValueError, match="each track once, got 'a' twice"):
         tables.read_tracks(path)

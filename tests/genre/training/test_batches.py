@@ -20,7 +20,7 @@ def clips(spectrograms, **changes):
 
 
 @pytest.mark.parametrize(
-    ("batch_size", "network_params"), [(4, [4, 4, 4]), (5, [5, 5, 2]), (11, [11]), (12, [12]), (64, [12])]
+    ("batch_size", "sizes"), [(4, [4, 4, 4]), (5, [5, 5, 2]), (11, [11]), (12, [12]), (64, [12])]
 )
 def test_an_epoch_has_the_steps_that_the_schedule_counts_on(spectrograms, batch_size, sizes):
     made = clips(spectrograms)
