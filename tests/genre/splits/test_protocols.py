@@ -57,7 +57,7 @@ def test_another_seed_gives_another_split_of_the_same_shares():
 
 
 @given(sizes=sizes, seed=st.integers(0, 10_000), group_size=st.integers(1, 6))
-@settings(max_examples=60)
+@settings(max_examples=40)
 def test_no_group_is_in_two_subsets_and_every_subset_has_every_genre(sizes, seed, group_size):
     tracks = table(*sizes)
     names = [f"{track[:2]}-{int(track[-3:]) // group_size}" for track in tracks["track"]]
@@ -74,7 +74,7 @@ def test_no_group_is_in_two_subsets_and_every_subset_has_every_genre(sizes, seed
 
 
 @given(data=st.data(), sizes=st.lists(st.integers(8, 40), min_size=2, max_size=5), seed=st.integers(0, 10_000))
-@settings(max_examples=40)
+@settings(max_examples=30)
 def test_groups_of_any_size_across_genres_stay_whole_and_what_is_missed_is_said(data, sizes, seed):
     tracks = table(*sizes)
     numbers = data.draw(st.lists(st.integers(0, 30), min_size=len(tracks), max_size=len(tracks)))
@@ -93,7 +93,7 @@ def test_groups_of_any_size_across_genres_stay_whole_and_what_is_missed_is_said(
 
 
 @given(sizes=st.lists(st.integers(3, 40), min_size=2, max_size=8), seed=st.integers(0, 10_000))
-@settings(max_examples=40)
+@settings(max_examples=30)
 def test_without_groups_no_genre_misses_its_share(sizes, seed):
     tracks = table(*sizes)
     assigned = tracks.assign(subset=draw(tracks, seed=seed))
@@ -102,7 +102,7 @@ def test_without_groups_no_genre_misses_its_share(sizes, seed):
 
 
 @given(sizes=sizes, seed=st.integers(0, 10_000), folds=st.integers(2, 5))
-@settings(max_examples=25)
+@settings(max_examples=15)
 def test_over_all_folds_each_track_is_tested_once(sizes, seed, folds):
     tracks = table(*sizes)
     tested = [tracks["track"][fold(tracks, number, folds, seed) == "test"] for number in range(folds)]

@@ -37,7 +37,7 @@ def fit(spectrograms, *, hardware=CPU, checkpoint_path=None, key="", on_epoch=la
 
 
 def test_it_overfits_four_clips(spectrograms):
-    _, state = fit(spectrograms, epochs=25)
+    _, state = fit(spectrograms, epochs=15)
     assert state.history[-1]["valid_accuracy"] == 1.0
     assert state.history[-1]["train_loss"] < state.history[0]["train_loss"]
 
@@ -48,9 +48,8 @@ def test_the_same_seed_gives_the_same_bits(spectrograms):
     assert all(torch.equal(first.best[name], second.best[name]) for name in first.best)
 
 
-@pytest.mark.parametrize("schedule", ["one-cycle", "constant"])
-@pytest.mark.parametrize("optimizer", ["adamw", "adam"])
-def test_a_training_killed_after_any_epoch_ends_with_the_same_bits(spectrograms, tmp_path, schedule, optimizer):
+@pytest.mark.parametrize(("optimizer", "schedule"), [("adamw", "one-cycle"), ("adam", "constant")])
+def test_a_training_killed_after_any_epoch_ends_with_the_same_bits(spectrograms, tmp_path, optimizer, schedule):
     choices = {"schedule": schedule, "optimizer": optimizer, "epochs": 4}
     _, unbroken = fit(spectrograms, **choices)
     for killed_after in (1, 2, 3):
