@@ -27,7 +27,7 @@ def lines(scanned: Sequence[ScannedFile]) -> Iterator[str]:
     others = len(scanned) - len(usable) - len(unusable)
     yield (
         f"{_many(len(usable), 'track')} of {_many(len({file.genre for file in usable}), 'genre')}; "
-        f"{_many(len(unusable), 'recording')} not usable; {_many(others, 'file')} that are no audio"
+        f"{_many(len(unusable), 'recording')} not usable; {_many(others, 'other file')}"
     )
     yield from _of_reasons(unusable)
     yield from _of_genres(usable, unusable)

@@ -6,8 +6,16 @@ import pytest
 import soundfile
 
 from genre.audio import reading
-from genre.corpus.folder import genre_problem, genre_root, move_usable, scan
+from genre.audio.reading import Recording
+from genre.corpus import workers
+from genre.corpus.folder import ScannedFile, genre_problem, genre_root, move_usable, scan
 from tests.conftest import RATE, tone
+
+
+@pytest.fixture(autouse=True)
+def in_this_process(monkeypatch):
+    """Decodes here, where a test can see it; processes that die are tested in test_workers.py."""
+    monkeypatch.setattr(workers, "run", lambda function, items: map(function, items))
 
 
 def reasons(folder, **options):
@@ -18,11 +26,11 @@ def test_every_file_is_used_or_listed_with_its_reason(corpus):
     scanned = scan(corpus, min_seconds=6.0)
     files = [path for path in corpus.rglob("*") if path.is_file()]
     assert len(scanned) == len(files)
-    assert sum(file.reason is None for file in scanned) == 6
+    assert sum(not file.reason for file in scanned) == 6
     excluded = {file.file: file.reason for file in scanned if file.reason}
     assert excluded["high/._high.00000.wav"] == "an AppleDouble file, not a recording"
     assert excluded["low/broken.wav"].startswith("cannot be decoded: ")
-    assert excluded["low/cover.jpg"].startswith("not an audio file that is read here (.jpg)")
+    assert excluded["low/cover.jpg"].startswith("not an audio file (.jpg)")
 
 
 def test_silent_and_short_recordings_are_excluded(tmp_path):
@@ -39,7 +47,7 @@ def test_albums_in_a_genre_belong_to_it(tmp_path):
     (tmp_path / "rock" / "album").mkdir(parents=True)
     soundfile.write(tmp_path / "rock" / "album" / "a.wav", tone(440, 7.0), RATE)
     (file,) = scan(tmp_path, min_seconds=6.0)
-    assert (file.genre, file.reason) == ("rock", None)
+    assert (file.genre, file.reason) == ("rock", "")
 
 
 @pytest.mark.parametrize("inside", ["", "genres", "Data/genres_original"])
@@ -99,7 +107,7 @@ def test_links_to_folders_broken_links_and_pipes_are_listed(corpus, tmp_path):
         "linked": "a link to a folder, which is not followed; put the folder itself there",
         "real/album": "a link to a folder, which is not followed; put the folder itself there",
         "real/gone.wav": "a broken link",
-        "real/one.wav": None,
+        "real/one.wav": "",
         "real/pipe.wav": "not a file",
     }
 
@@ -139,7 +147,7 @@ def test_a_wrong_suffix_does_no_harm(tmp_path, written, named):
     (tmp_path / "g").mkdir()
     soundfile.write(tmp_path / "g" / written, tone(440, 7.0), RATE)
     (tmp_path / "g" / written).rename(tmp_path / "g" / named)
-    assert reasons(tmp_path) == {f"g/{named}": None}
+    assert reasons(tmp_path) == {f"g/{named}": ""}
 
 
 @pytest.mark.parametrize("genre", ["=1+1", "+a", "-a", "@a", "\ta", "track", "predicted", "epoch"])
@@ -155,5 +163,28 @@ def test_usable_files_alone_are_moved_with_their_folders(corpus, tmp_path):
     scanned = scan(corpus, min_seconds=6.0)
     move_usable(scanned, corpus, tmp_path / "audio")
     moved = sorted(path.relative_to(tmp_path / "audio").as_posix() for path in tmp_path.glob("audio/*/*"))
-    assert moved == [file.file for file in scanned if file.reason is None]
+    assert moved == [file.file for file in scanned if not file.reason]
     assert sorted(path.name for path in corpus.glob("*/*")) == ["._high.00000.wav", "broken.wav", "cover.jpg"]
+
+
+def test_folders_of_the_system_are_no_genres(corpus):
+    for name in ("$RECYCLE.BIN", "lost+found", "@eaDir", "__MACOSX"):
+        shutil.copytree(corpus / "low", corpus / name)
+    found = reasons(corpus)
+    assert "made by the system" in found["@eaDir/low.00000.wav"]
+    assert {file.split("/")[0] for file, reason in found.items() if not reason} == {"high", "low"}
+
+
+def test_a_recording_without_a_suffix_is_recognised_by_its_content(corpus):
+    (corpus / "low" / "low.00000.wav").rename(corpus / "low" / "00000")
+    assert reasons(corpus)["low/00000"] == ""
+
+
+def test_artist_and_album_are_those_of_the_tags_else_of_the_folders():
+    tagged = ScannedFile("rock/x/y/a.mp3", recording=Recording(9.0, 8000, 1, 0.1, artist="Ann", album="One"))
+    bare = Recording(9.0, 8000, 1, 0.1)
+    assert (tagged.artist, tagged.album) == ("Ann", "One")
+    deep, flat, none = (
+        ScannedFile(name, recording=bare) for name in ("rock/Bo/Two/a.mp3", "rock/Two/a.mp3", "rock/a.mp3")
+    )
+    assert [(file.artist, file.album) for file in (deep, flat, none)] == [("Bo", "Two"), ("", "Two"), ("", "")]

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from genre.audio.reading import Recording
 from genre.corpus import tracks
 from genre.corpus.folder import ScannedFile
 from genre.pipeline import tables
@@ -16,17 +17,17 @@ def test_tracks_alike_but_for_the_suffix_keep_it():
 
 
 SCANNED = [
-    ScannedFile("b/y.wav", None, 30.0, 22050),
+    ScannedFile("b/y.wav", recording=Recording(30.0, 22050, 1, 0.5)),
     ScannedFile("=b/z.wav", "a reason"),
-    ScannedFile("a/x.wav", None, 31.5, 44100),
+    ScannedFile("a/x.wav", recording=Recording(31.5, 44100, 2, 0.5, artist="Ann", album="One", missing="2 s")),
 ]
 
 
 def test_the_table_is_sorted_and_comes_back(tmp_path):
     usable, _ = tracks.tables_of(SCANNED, None)
     assert usable.to_numpy().tolist() == [
-        ["a/x", "a", "a/x.wav", 31.5, 44100],
-        ["b/y", "b", "b/y.wav", 30.0, 22050],
+        ["a/x", "a", "a/x.wav", 31.5, 44100, "Ann", "One", "2 s"],
+        ["b/y", "b", "b/y.wav", 30.0, 22050, "", "", ""],
     ]
     tables.write_csv(usable, tmp_path / "tracks.csv")
     assert tables.read_tracks(tmp_path / "tracks.csv").equals(usable)

@@ -19,9 +19,7 @@ def clips(spectrograms, **changes):
     return TrainingClips(spectrograms, list(spectrograms.index), [0, 1, 0, 1], **{**options, **changes})
 
 
-@pytest.mark.parametrize(
-    ("batch_size", "sizes"), [(4, [4, 4, 4]), (5, [5, 5, 2]), (11, [11]), (12, [12]), (64, [12])]
-)
+@pytest.mark.parametrize(("batch_size", "sizes"), [(4, [4, 4, 4]), (5, [5, 5, 2]), (11, [11]), (12, [12]), (64, [12])])
 def test_an_epoch_has_the_steps_that_the_schedule_counts_on(spectrograms, batch_size, sizes):
     made = clips(spectrograms)
     assert [len(labels) for _, labels in made.batches(1, batch_size)] == sizes
