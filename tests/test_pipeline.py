@@ -51,11 +51,11 @@ def loaded(path: Path) -> set[str]:
     whole = {kind.section: set(kind.model_fields) for kind in SECTIONS}
     found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "load":
-            if isinstance(node.args[0], ast.Name) and node.args[0].id in kinds:
-                kind = kinds[node.args[0].id]
-                keys = set(kind.model_fields)
-                found |= {kind.section} if keys == whole[kind.section] else {f"{kind.section}.{key}" for key in keys}
+        is_load = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "load"
+        if is_load and isinstance(node.args[0], ast.Name) and node.args[0].id in kinds:
+            kind = kinds[node.args[0].id]
+            keys = set(kind.model_fields)
+            found |= {kind.section} if keys == whole[kind.section] else {f"{kind.section}.{key}" for key in keys}
     return {name for name in found if name.split(".")[0] not in found or "." not in name}
 
 

@@ -19,10 +19,10 @@ def write_list(where, name, content):
     (where / "lists" / name).write_text(content)
 
 
-def split(where, tracks, *overrides, check=True, pairs=()):
+def split(where, tracks, *overrides, check=True, pairs=(), table=None):
     """Runs the stage on a track table made of names `<genre>/<stem>`."""
-    rows = "".join(f"{track},{track.split('/')[0]},{track}.wav,30,22050\n" for track in tracks)
-    (where / "tracks.csv").write_text("track,genre,file,seconds,sample_rate\n" + rows)
+    rows = "".join(f"{track},{track.split('/')[0]},{track}.wav,30,22050,,,\n" for track in tracks)
+    (where / "tracks.csv").write_text(table or f"track,genre,file,seconds,sample_rate,artist,album,missing\n{rows}")
     (where / "pairs.csv").write_text(
         "track_a,track_b,offset_seconds,score\n" + "".join(f"{a},{b},0,1\n" for a, b in pairs)
     )
@@ -55,7 +55,7 @@ def test_the_fault_filtered_split_is_followed_and_every_other_track_named(tmp_pa
     assert "warning: 70 tracks are in the corpus, but not listed" in done.stdout
 
 
-@pytest.mark.parametrize("override", ["split.protocol=fault-filtered", "split.group_by=artist"])
+@pytest.mark.parametrize("override", ["split.protocol=fault-filtered"])
 @pytest.mark.parametrize(
     ("tracks", "more", "reason"),
     [(gtzan_tracks(), [], "data.source is synthetic"), (own(), REAL, "which has no track 'a/0'")],
@@ -146,9 +146,9 @@ def test_planted_leaks_are_found_by_ear_and_grouping_by_repetition_mends_them(tm
             track = f"{'ab'[number % 2]}/{kind}.{number}"
             (tmp_path / "audio" / track).parent.mkdir(parents=True, exist_ok=True)
             soundfile.write(tmp_path / "audio" / f"{track}.flac", waveform, SAMPLE_RATE)
-            rows.append(f"{track},{track[0]},{track}.flac,12,{SAMPLE_RATE}\n")
+            rows.append(f"{track},{track[0]},{track}.flac,12,{SAMPLE_RATE},,,\n")
         planted.append((f"{'ab'[number % 2]}/copy.{number}", f"{'ab'[number % 2]}/original.{number}"))
-    (tmp_path / "tracks.csv").write_text("track,genre,file,seconds,sample_rate\n" + "".join(rows))
+    (tmp_path / "tracks.csv").write_text("track,genre,file,seconds,sample_rate,artist,album,missing\n" + "".join(rows))
     run(
         "spectrogram",
         "audio",
@@ -170,3 +170,23 @@ def test_planted_leaks_are_found_by_ear_and_grouping_by_repetition_mends_them(tm
     assert "6 recordings are in two subsets, the first is a/copy.0 (test) = a/original.0 (train)" in failed.stderr
     run("split", *PATHS, where=tmp_path, overrides=[*FAST, *REAL, "split.group_by=repetition", "split.leaks=fail"])
     assert pd.read_csv(tmp_path / "leaks.csv").empty
+
+
+@pytest.mark.parametrize("column", ["artist", "album"])
+def test_albums_and_artists_of_the_tags_are_in_one_subset(tmp_path, column):
+    rows = "".join(
+        f"{genre}/{n},{genre},{genre}/{n}.wav,30,22050,Artist {genre}{n // 4},{'One' if n % 2 else 'one!'},\n"
+        for genre in "ab"
+        for n in range(24)
+    )
+    header = "track,genre,file,seconds,sample_rate,artist,album,missing\n"
+    split(tmp_path, [], f"split.group_by={column}", *REAL, table=header + rows)
+    found = pd.read_csv(tmp_path / "split.csv")
+    number = found["track"].str.split("/").str[1].astype(int)
+    assert found.groupby([found["genre"], number // 4])["subset"].nunique().max() == 1
+
+
+@pytest.mark.parametrize("column", ["artist", "album"])
+def test_a_corpus_without_tags_cannot_be_grouped_by_them(tmp_path, column):
+    done = split(tmp_path, own(), f"split.group_by={column}", *REAL, check=False)
+    assert f"split.group_by {column} needs tags or folders with the {column}, no track has any" in done.stderr

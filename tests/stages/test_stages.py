@@ -155,7 +155,8 @@ def test_a_mistake_is_one_line_and_status_2(tmp_path, corpus, override, message)
 def test_a_leak_is_named_and_stops_the_pipeline_if_it_shall(tmp_path):
     rows = [f"{g}/{n}" for g in "ab" for n in range(5)]
     (tmp_path / "tracks.csv").write_text(
-        "track,genre,file,seconds,sample_rate\n" + "".join(f"{t},{t[0]},{t}.wav,30,22050\n" for t in rows)
+        "track,genre,file,seconds,sample_rate,artist,album,missing\n"
+        + "".join(f"{t},{t[0]},{t}.wav,30,22050,,,\n" for t in rows)
     )
     (tmp_path / "pairs.csv").write_text(
         "track_a,track_b,offset_seconds,score\n" + "".join(f"a/0,a/{n},0,1\n" for n in range(1, 5))

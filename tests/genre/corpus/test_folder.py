@@ -15,7 +15,7 @@ from tests.conftest import RATE, tone
 @pytest.fixture(autouse=True)
 def in_this_process(monkeypatch):
     """Decodes here, where a test can see it; processes that die are tested in test_workers.py."""
-    monkeypatch.setattr(workers, "run", lambda function, items: map(function, items))
+    monkeypatch.setattr(workers, "run", map)
 
 
 def reasons(folder, **options):
