@@ -1,6 +1,6 @@
 import pytest
 
-from genre.audio import kinds
+from genre.corpus import kinds
 from tests.genre.audio.sounds import encoded, noise
 
 FORMS = [
