@@ -1,16 +1,14 @@
 """Finds repetitions, the same recording more than once in a corpus, by listening: whatever the file, level or cut.
 
 Landmark hashing: A. Wang, "An industrial-strength audio search algorithm", ISMIR 2003. A recording becomes the
-constellation of its spectrogram's peaks; peaks close to each other are a landmark, and recordings that share several
-landmarks at one offset in time are candidates. Three things differ from the paper. A landmark has three peaks, not two:
-different recordings hardly share one by chance, so that the time grows little faster than the corpus. Each candidate is
-verified peak by peak, over all that the two recordings have in common. And what a recording repeats within itself, as
-the loop of a drum machine, counts little: two songs may share the loop, but it fits as well a bar earlier or later.
+constellation of its spectrogram's peaks; two peaks close to each other are a landmark, and recordings that share many
+landmarks at one offset in time are candidates. Two things differ from the paper. Each candidate is verified peak by
+peak, over all that the two recordings have in common; and what a recording repeats within itself, as the loop of a
+drum machine, counts little: two songs may share the loop, but then it fits as well a bar earlier or later.
 """
 
 import math
 from collections.abc import Iterator, Mapping
-from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
@@ -35,12 +33,10 @@ RISE_DECIBELS = 3.0  # and this much above the minimum of its bin in those frame
 BLOCK_FRAMES = 512  # in which peaks are looked for together: bounds the memory
 FRAMES_AT_ONCE = 64  # that are transformed together: they stay in the processor's cache
 
-PARTNERS = 5  # of a peak: any two of them and the peak are a landmark
-MAX_FRAMES, MAX_BINS = 63, 63  # from the first peak of a landmark to the others
+PARTNERS = 5  # landmarks that begin with a peak
+MAX_FRAMES, MAX_BINS = 63, 63  # between the two peaks of a landmark
 OCCURRENCES = 3  # of one landmark in a track; more of them say nothing new, and would cost their square
-SAMPLED = 3  # one in so many hashes is used, the same ones in every track: they are enough
-MOST_EQUAL = 1000  # landmarks of one hash that each is compared with: bounds the time where thousands of tracks agree
-MIN_LANDMARKS = 4  # at one offset, to be a candidate; chance hardly gives more than 1
+MIN_LANDMARKS = 6  # at one offset, to be a candidate; chance hardly gives more than 4
 OTHER_OFFSETS = 6  # looked at to tell a loop that fits anywhere
 MIN_PEAKS, MIN_SHARE = 20, 0.15  # that coincide; fewer prove nothing
 MIN_OVERLAP = 1 / 3  # of the shorter track
@@ -155,9 +151,7 @@ def _running_maximum(values: Samples, radius: int) -> Samples:
 def find_repetitions(fingerprints: Mapping[str, Fingerprint], *, threshold: float = THRESHOLD) -> pd.DataFrame:
     """Finds the pairs of tracks that hold the same recording.
 
-    Whether a pair is found depends on its two fingerprints alone, not on the rest of the corpus; except where more than
-    a thousand landmarks are the same, as when a recording is there hundreds of times: then each copy is found with the
-    next ones in the order of their names, not with all.
+    Whether a pair is found depends on its two fingerprints alone, not on the rest of the corpus.
 
     Args:
         fingerprints: track -> what `fingerprint` gave.
@@ -194,19 +188,23 @@ def _checked(track: str, peaks: npt.NDArray[np.int32]) -> Integers:
     return peaks.astype(np.int64)
 
 
-def _landmarks(peaks: Integers) -> tuple[Integers, npt.NDArray[np.int32]]:
-    """Joins each peak to every two of the next ones: hashes of the three places, and the frames of the first peaks."""
-    partners = _partners(peaks)
-    hashes, frames = [], []
-    for second, third in combinations(partners.T, 2):
-        first = np.flatnonzero(third >= 0)  # partners fill a row from the left, so there is a second one as well
-        hashed = peaks[first, 1]
-        for other in (second[first], third[first]):
-            away = peaks[other] - peaks[first]
-            hashed = (hashed * (2 * MAX_BINS + 1) + away[:, 1] + MAX_BINS) * (MAX_FRAMES + 1) + away[:, 0]
-        kept = hashed % SAMPLED == 0
-        hashes.append(hashed[kept])
-        frames.append(peaks[first[kept], 0].astype(np.int32))
+def _landmarks(peaks: Integers) -> tuple[Integers, Integers]:
+    """Joins each peak to the next ones: hashes of (bin, bins to the other, frames to the other), and their frames."""
+    hashes, frames = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+    partners = np.zeros(len(peaks), np.int64)
+    left = np.arange(len(peaks))
+    for step in range(1, len(peaks)):
+        left = left[left + step < len(peaks)]
+        away = peaks[left + step] - peaks[left]
+        near = (away[:, 0] <= MAX_FRAMES) & (partners[left] < PARTNERS)
+        left, away = left[near], away[near]
+        if not len(left):
+            break
+        joined = (away[:, 0] > 0) & (np.abs(away[:, 1]) <= MAX_BINS)
+        partners[left[joined]] += 1
+        bins = peaks[left[joined], 1] * (2 * MAX_BINS + 1) + away[joined, 1] + MAX_BINS
+        hashes.append(bins * (MAX_FRAMES + 1) + away[joined, 0])
+        frames.append(peaks[left[joined], 0])
     hashed, at = np.concatenate(hashes), np.concatenate(frames)
     order = np.lexsort((at, hashed))
     hashed, at = hashed[order], at[order]
@@ -214,50 +212,18 @@ def _landmarks(peaks: Integers) -> tuple[Integers, npt.NDArray[np.int32]]:
     return hashed[early], at[early]
 
 
-def _partners(peaks: Integers) -> Integers:
-    """Finds for each peak the next ones that are near, -1 where there are fewer: `(peak, PARTNERS)`."""
-    partners = np.full((len(peaks), PARTNERS), -1)
-    count = np.zeros(len(peaks), np.int64)
-    left = np.arange(len(peaks))
-    for step in range(1, len(peaks)):
-        left = left[left + step < len(peaks)]
-        away = peaks[left + step] - peaks[left]
-        near = (away[:, 0] <= MAX_FRAMES) & (count[left] < PARTNERS)
-        left, away = left[near], away[near]
-        if not len(left):
-            break
-        joined = left[(away[:, 0] > 0) & (np.abs(away[:, 1]) <= MAX_BINS)]
-        partners[joined, count[joined]] = joined + step
-        count[joined] += 1
-    return partners
-
-
-def _shared_landmarks(peaks: list[Integers]) -> tuple[Integers, Integers, Integers]:
-    """Keeps the landmarks that occur twice or more: hashes, frames and tracks, by hash, and for one hash by track.
-
-    Most of them occur once in a corpus: what follows needs a small part of the memory that this takes.
-    """
-    landmarks = [_landmarks(one) for one in peaks] or [_landmarks(np.zeros((0, 2), np.int64))]
-    owner = np.repeat(np.arange(len(landmarks), dtype=np.int32), [len(one[0]) for one in landmarks])
-    hashes, frames = (np.concatenate(part) for part in zip(*landmarks, strict=True))
-    del landmarks
-    order = np.argsort(hashes, kind="stable")
-    hashes = hashes[order]
-    new = np.concatenate([[True], hashes[1:] != hashes[:-1], [True]])
-    shared = ~(new[:-1] & new[1:])[: len(hashes)]
-    order = order[shared]
-    return hashes[shared], frames[order].astype(np.int64), owner[order].astype(np.int64)
-
-
 def _candidates(peaks: list[Integers]) -> Iterator[tuple[int, int, Integers]]:
     """Yields pairs of tracks with enough landmarks at one offset, and their offsets in frames, that one first."""
-    hashes, frames, owner = _shared_landmarks(peaks)
+    landmarks = [_landmarks(one) for one in peaks] or [_landmarks(np.zeros((0, 2), np.int64))]
+    owner = np.repeat(np.arange(len(landmarks)), [len(one[0]) for one in landmarks])
+    hashes, frames = (np.concatenate(part) for part in zip(*landmarks, strict=True))
+    order = np.argsort(hashes, kind="stable")
+    hashes, frames, owner = hashes[order], frames[order], owner[order]  # by hash, and for one hash by track
     ends = np.searchsorted(hashes, hashes, side="right")
     by_track = np.argsort(owner, kind="stable")
     # Track by track: the memory needed grows with the landmarks of one track, not with the pairs of tracks.
     for rows in _runs(by_track, owner[by_track]):
-        # Landmarks of the same hash that follow: in the same track or later ones.
-        equal = np.minimum(ends[rows] - rows - 1, MOST_EQUAL)
+        equal = ends[rows] - rows - 1  # landmarks of the same hash that follow: in the same track or later ones
         left = np.repeat(rows, equal)
         right = left + 1 + np.arange(len(left)) - np.repeat(np.cumsum(equal) - equal, equal)
         left, right = left[owner[right] != owner[left]], right[owner[right] != owner[left]]

@@ -50,7 +50,7 @@ def against_baselines(of_clips: pd.DataFrame, simpler: Mapping[str, pd.DataFrame
     figures = f"{ours.mean():.1%} of the {subset} tracks, the best simpler system ({best}) {theirs.mean():.1%}"
     if ours.mean() > theirs.mean() and p < metrics.ALPHA:
         return [f"The network is better: {figures}; exact McNemar p = {p:.2g}."]
-    lines = [f"The network is not better than chance allows for: {figures}; exact McNemar p = {p:.2g}."]
+    lines = [f"The network is not shown to be better: {figures}; exact McNemar p = {p:.2g}."]
     if network != "musicnn":
         lines.append("With few tracks a pretrained network does better: `genre recipe pretrained`, then `dvc repro`.")
     return lines
