@@ -50,7 +50,7 @@ def test_a_mistake_is_raised():
 def test_the_processes_end_with_their_parent():
     code = """
 from genre.corpus import workers
-from tests.genre.pipeline.test_workers import act
+from tests.genre.corpus.test_workers import act
 if __name__ == "__main__":
     for result in workers.run(act, ["a", "hang"], processes=2):
         print(result, flush=True)
