@@ -1,21 +1,27 @@
-"""Stage download: fetches or makes the recordings, decodes each once, and lists those that can be used."""
+"""Stage download: fetches or makes the recordings, decodes each once, and lists those that can be used.
+
+Processes that compose and decode import this file again. They need nothing of what it imports, so all of it is imported
+where it is used.
+"""
 
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from genre.console import stage
-from genre.corpus import folder, losses, sources, tracks
-from genre.corpus.params import Data
-from genre.pipeline import files, tables
-from genre.pipeline.settings import Settings
+if TYPE_CHECKING:
+    from genre.pipeline.settings import Settings
 
 
-def main(settings: Settings, gtzan: Path, audio: Path, tracks_csv: Path, excluded_csv: Path) -> None:
+def main(settings: "Settings", gtzan: Path, audio: Path, tracks_csv: Path, excluded_csv: Path) -> None:
     """Writes the folder of recordings, the table of tracks and the list of excluded files.
 
     A folder of the user is read where it is, and nothing is copied: the table then has absolute paths, and the folder
     of recordings stays empty.
     """
+    from genre.corpus import folder, losses, sources, tracks
+    from genre.corpus.params import Data
+    from genre.pipeline import files, tables
+
     data, incoming = settings.load(Data), audio.with_name(".incoming")
     shutil.rmtree(incoming, ignore_errors=True)  # of a run that was killed
     try:
@@ -37,4 +43,6 @@ def main(settings: Settings, gtzan: Path, audio: Path, tracks_csv: Path, exclude
 
 
 if __name__ == "__main__":
+    from genre.console import stage
+
     stage.run(main)

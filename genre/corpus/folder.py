@@ -9,9 +9,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from genre.audio import reading
 from genre.audio.reading import Recording
-from genre.corpus import kinds, workers
+from genre.corpus import inspection, kinds, workers
 from genre.pipeline.tables import RESERVED_GENRES
 
 # A spreadsheet runs a cell that begins with one of these as a formula.
@@ -108,28 +107,13 @@ def scan(folder: Path, *, min_seconds: float) -> list[ScannedFile]:
     """
     named = [_by_name(path, folder) for path in sorted(_entries(folder))]
     waiting = [file.file for file in named if not file.reason]
-    answers = workers.run(partial(_decoded, folder, min_seconds), waiting) if waiting else iter(())
+    answers = workers.run(partial(inspection.inspect, folder, min_seconds), waiting) if waiting else iter(())
     done = tqdm((file for file in named if not file.reason), "decoding", len(waiting), unit="file", disable=None)
     decoded = {}
     for file, answer in zip(done, answers, strict=True):
-        decoded[file.file] = replace(file, reason=answer.reason) if isinstance(answer, workers.Died) else answer
+        recording = None if isinstance(answer, workers.Died) else answer.recording
+        decoded[file.file] = replace(file, reason=answer.reason, recording=recording)
     return [decoded.get(file.file, file) for file in named]
-
-
-def _decoded(folder: Path, min_seconds: float, file: str) -> ScannedFile:
-    try:
-        recording = reading.inspect(folder / file)
-    except PermissionError:
-        return ScannedFile(file, "cannot be read: permission denied")
-    except ValueError as error:
-        return ScannedFile(file, str(error))
-    return ScannedFile(file, _unusable(recording, min_seconds), recording=recording)
-
-
-def _unusable(recording: Recording, min_seconds: float) -> str:
-    if recording.seconds < min_seconds:
-        return f"too short: {recording.seconds:.2f} s, data.min_seconds is {min_seconds:g}"
-    return "silent" if recording.peak < reading.SILENCE else ""
 
 
 def _by_name(path: Path, folder: Path) -> ScannedFile:

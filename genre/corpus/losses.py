@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from math import sqrt
 
+import numpy as np
 import pandas as pd
-from scipy.stats import chi2_contingency
 
 from genre.corpus.folder import ScannedFile
 
@@ -99,6 +99,8 @@ def _cramers_v(genres: "pd.Series[str]", values: "pd.Series[str]") -> float:
     n = len(genres)
     if min(rows, columns) < 2 or n <= max(rows, columns):
         return 0.0
-    phi2 = max(0.0, chi2_contingency(table, correction=False).statistic / n - (rows - 1) * (columns - 1) / (n - 1))
+    counts = table.to_numpy(float)
+    chi2_by_n = (counts**2 / np.outer(counts.sum(axis=1), counts.sum(axis=0))).sum() - 1  # Pearson's statistic / n
+    phi2 = max(0.0, chi2_by_n - (rows - 1) * (columns - 1) / (n - 1))
     smaller = min(rows - (rows - 1) ** 2 / (n - 1), columns - (columns - 1) ** 2 / (n - 1))
     return sqrt(phi2 / (smaller - 1)) if smaller > 1 else 0.0

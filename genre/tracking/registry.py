@@ -21,10 +21,11 @@ TAG = "genre.registered"
 RANK = ("track_accuracy_low", "track_accuracy", "clip_accuracy")
 # The code that goes with a model: all that genre/prediction/serving.py imports, directly or not.
 MODULES = (
-    "audio/account", "audio/decoding", "audio/ffmpeg", "audio/mel", "audio/params", "audio/parts", "audio/plain", "audio/reading", "audio/windows", "network/hardware", "network/inference",
-    "network/model_file", "network/musicnn", "network/tensorflow_checkpoint", "network/unet", "pipeline/files",
-    "pipeline/settings", "pipeline/tables", "prediction/predictor", "prediction/serving", "spectrograms/clips",
-    "spectrograms/params", "spectrograms/store",
+    "audio/account", "audio/decoding", "audio/ffmpeg", "audio/mel", "audio/params", "audio/parts", "audio/plain",
+    "audio/reading", "audio/windows", "network/hardware", "network/inference", "network/model_file",
+    "network/musicnn", "network/tensorflow_checkpoint", "network/unet", "pipeline/files", "pipeline/settings",
+    "pipeline/tables", "prediction/predictor", "prediction/serving", "spectrograms/clips", "spectrograms/params",
+    "spectrograms/store",
 )  # fmt: skip
 PACKAGES = ("av", "mlflow", "numpy", "pandas", "pydantic", "ruamel.yaml", "soundfile", "torch", "torchaudio", "tqdm")
 DESCRIPTION = (
