@@ -27,7 +27,8 @@ import soundfile
 import torch
 
 from genre.audio import decoding, mel
-from genre.corpus import archives
+from genre.console.check import check
+from genre.corpus import archives, inspection
 from genre.network import model_file, unet
 from genre.pipeline import settings
 from genre.prediction import predictor
@@ -166,13 +167,13 @@ def hear_samples(data: bytes, folder: Path) -> None:
     path = folder / "g" / "a.wav"
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(data)
-    finding = folder._finding(path, folder, 0.1)
-    if finding.reason is None:
+    inspected = inspection.inspect(folder, 0.1, "g/a.wav")
+    if not inspected.reason:
         waveform = decoding.decode(path, RATE)
         values = mel.log_mel(waveform, sample_rate=RATE, n_fft=512, hop_length=256, n_mels=32)
         assert ((values >= 0) & (values <= 1)).all(), "a value outside of 0..1"
     else:
-        assert finding.reason.strip(), "no reason"
+        assert inspected.reason.strip(), "no reason"
 
 
 def archive_seeds(_: Path) -> list[bytes]:
@@ -212,17 +213,18 @@ def load_params(data: bytes, folder: Path) -> None:
     """As each stage does, before it works."""
     path = folder / "params.yaml"
     path.write_bytes(data)
-    settings.Settings.read(path).check()
+    check(settings.Settings.read(path))
 
 
 def predict_seeds(folder: Path) -> list[bytes]:
     """Makes a tiny model beside the recordings."""
     torch.manual_seed(0)
-    sizes = {"n_mels": 32, "clip_frames": 32, "network": "normalised", "base_channels": 1}
+    params = {"n_mels": 32, "clip_frames": 32, "network": "unet", "base_channels": 1}
     model_file.save(
-        folder / "model.pt", unet.GenreNet(genres=3, **sizes), sizes=sizes, genres=["a", "b", "c"],  # type: ignore[arg-type]
-        cutting={"clips_per_track": 2, "clip_frames": 32, "clip_spacing": "even"},
+        folder / "model.pt", unet.GenreNet(genres=3, **params), network_params=params, genres=["a", "b", "c"],  # type: ignore[arg-type]
+        clip_params={"clips_per_track": 2, "clip_frames": 32, "clip_spacing": "even"},
         spectrogram={"sample_rate": RATE, "n_fft": 256, "hop_length": 64, "n_mels": 32},
+        calibration={"temperature": 1.0, "unsure_below": 0.0}, credits={},
     )  # fmt: skip
     PREDICTORS.append(predictor.Predictor(folder / "model.pt"))
     return audio_seeds(folder)

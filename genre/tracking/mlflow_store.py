@@ -80,7 +80,7 @@ class Store:
             self.experiment = self._find_experiment() or self._create_experiment()
 
     def lock(self) -> AbstractContextManager[Any]:
-        """Keeps other processes out while something is made that must exist only once."""
+        """Returns a lock between the processes of this machine for a local database; for a server it locks nothing."""
         return self.file_lock if self.local else nullcontext()
 
     def _find_experiment(self) -> str | None:
