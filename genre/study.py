@@ -82,7 +82,9 @@ def run(runs: Sequence[Run], *, jobs: int) -> None:
     for one in tqdm([run for run in wanted if run.name not in queued], "queueing", unit="run", disable=None):
         _dvc("exp", "run", "--queue", "--name", one.name, *one.overrides())
     if wanted:
-        _dvc("queue", "start", "--jobs", str(jobs))
+        # Not by `_dvc`: the workers inherit its pipes, so that reading them would last until the queue is empty.
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        subprocess.run(["dvc", "queue", "start", "--jobs", str(jobs)], check=True, **quiet)
         _wait({one.name for one in wanted})
 
 
