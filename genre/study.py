@@ -83,8 +83,8 @@ def run(runs: Sequence[Run], *, jobs: int) -> None:
         _dvc("exp", "run", "--queue", "--name", one.name, *one.overrides())
     if wanted:
         # Not by `_dvc`: the workers inherit its pipes, so that reading them would last until the queue is empty.
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        subprocess.run(["dvc", "queue", "start", "--jobs", str(jobs)], check=True, **quiet)
+        words = ["dvc", "queue", "start", "--jobs", str(jobs)]
+        subprocess.run(words, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         _wait({one.name for one in wanted})
 
 
