@@ -1,7 +1,7 @@
-"""What dvc.lock says of the trained model: its content, its parameters, and what it was made from."""
+"""What dvc.lock says of the trained model: its content, its parameters, what it was made from, and what came of it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -9,6 +9,7 @@ from ruamel.yaml.error import YAMLError
 
 MODEL = "models/model.pt"
 DATA = ("data/audio", "data/tracks.csv", "data/spectrograms.npy", "data/spectrograms.csv", "data/split.csv")
+AFTER = ("evaluate", "plots")  # the stages after `train`
 
 
 @dataclass(frozen=True)
@@ -19,13 +20,15 @@ class Trained:
         model: MD5 of the model file.
         parameters: `section.key` -> value, of all stages.
         data: File name -> MD5, of the recordings and of what was made of them.
+        outs: Path -> MD5, of the files that came of the model.
         stages_done: The stages after `train` that were run on this very model.
     """
 
     model: str
-    parameters: dict[str, Any]
-    data: dict[str, str]
-    stages_done: frozenset[str]
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    data: Mapping[str, str] = field(default_factory=dict)
+    outs: Mapping[str, str] = field(default_factory=dict)
+    stages_done: frozenset[str] = frozenset()
 
 
 def read(text: str) -> Trained | None:
@@ -41,14 +44,20 @@ def read(text: str) -> Trained | None:
     outs = {path: md5 for stage in stages.values() for path, md5 in _digests(stage, "outs").items()}
     if MODEL not in outs:
         return None
-    done = {name for name in ("evaluate", "plots") if _digests(stages.get(name, {}), "deps").get(MODEL) == outs[MODEL]}
+    done = {name for name in AFTER if _digests(stages.get(name, {}), "deps").get(MODEL) == outs[MODEL]}
     used = {path: md5 for path, md5 in _digests(stages["train"], "deps").items() if path in DATA}
-    # The recordings are those of the model only if its spectrograms are of them.
+    # What was downloaded, drawn and split is that of the model only if `train` has read it.
     consistent = all(outs.get(path) == md5 for path, md5 in used.items())
     data = {path: outs[path] for path in DATA if path in outs} if consistent else used
-    parameters = {key: value for stage in stages.values() for key, value in _parameters(stage).items()}
-    names = {path.removeprefix("data/"): md5 for path, md5 in data.items()}
-    return Trained(outs[MODEL], parameters, names, frozenset(done))
+    before = [stages[name] for name in stages if name not in ("train", *AFTER) and consistent]
+    results = [stages["train"], *(stages[name] for name in done)]
+    return Trained(
+        outs[MODEL],
+        {key: value for stage in (*before, *reversed(results)) for key, value in _parameters(stage).items()},
+        {path.removeprefix("data/"): md5 for path, md5 in data.items()},
+        {path: md5 for stage in results for path, md5 in _digests(stage, "outs").items()},
+        frozenset(done),
+    )
 
 
 def _digests(stage: Mapping[str, Any], kind: str) -> dict[str, str]:

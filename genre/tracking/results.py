@@ -1,17 +1,23 @@
 """Brings the results of a trained model to its MLflow run: one way for `evaluate`, `plots` and `genre sync`."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from genre.pipeline import files, tables
-from genre.tracking import dvc_lock, live, registry
-from genre.tracking.mlflow_store import Store, enabled, held_files, short_digest
-from genre.tracking.tags import DATA, KEY, MODEL, SPLIT, experiment_tags, name_of, study_of
+from genre.pipeline import tables
+from genre.pipeline.files import md5
+from genre.pipeline.settings import repository
+from genre.tracking import dvc_lock, registry
+from genre.tracking.dvc_lock import Trained
+from genre.tracking.mlflow_store import SPLIT, Store, address, data_of, database, enabled, held_files
+from genre.tracking.tags import KEY, MODEL, experiment_tags, name_of, study_of
+from genre.tracking.worker import Background
 
 HISTORY = "metrics/history.csv"
+PATIENCE = {"local": 120.0, "server": 15.0}  # seconds; making a local database takes about ten
+ADVICE = "the results are on disk, and `genre sync` brings them to MLflow later"
 
 
 @dataclass(frozen=True)
@@ -19,22 +25,20 @@ class Result:
     """A trained model and what came of it, wherever it is kept.
 
     Attributes:
-        model: MD5 of the model file.
+        trained: What dvc.lock says of the model.
         name: The name of a run that must be made.
         tags: Of the run; what it has already is left as it is.
-        parameters: `section.key` -> value.
-        data: File name -> MD5, what the model was trained on.
         files: `folder/name` in the run -> path.
         model_pt: The model file, or None where it is not at hand.
+        replace: Whether files that the run holds with other content are replaced.
     """
 
-    model: str
+    trained: Trained
     name: str
     tags: Mapping[str, str] = field(default_factory=dict)
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-    data: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, Path] = field(default_factory=dict)
     model_pt: Path | None = None
+    replace: bool = True
 
 
 def record(model_pt: Path, paths: Sequence[Path], *, register: bool = False) -> None:
@@ -47,133 +51,135 @@ def record(model_pt: Path, paths: Sequence[Path], *, register: bool = False) -> 
     """
     if not enabled():
         return
-    digest, lock = files.md5(model_pt), Path("dvc.lock")
+    digest, lock = md5(model_pt), Path("dvc.lock")
 
     def job() -> None:
         store = Store()
         store.end_abandoned()
         known = dvc_lock.read(lock.read_text(encoding="utf-8")) if lock.is_file() else None
-        about = {"parameters": known.parameters, "data": known.data} if known and known.model == digest else {}
+        trained = known if known and known.model == digest else Trained(digest)
         named = {f"{'figures' if path.suffix == '.png' else 'metrics'}/{path.name}": path for path in paths}
-        kept = model_pt if register else None
-        complete(store, Result(digest, name_of(digest), experiment_tags(), **about, files=named, model_pt=kept))
+        complete(store, Result(trained, name_of(digest), experiment_tags(), named, model_pt if register else None))
 
-    background = live.in_background()
-    background.submit(job)
-    background.close()
+    with in_background() as background:
+        background.submit(job)
 
 
-def find(store: Store, model: str, data: Mapping[str, str]) -> Any:
+def in_background() -> Background:
+    """Returns a thread for the work with MLflow."""
+    patience = PATIENCE["local" if database() else "server"]
+    return Background(patience=patience, advice=f"MLflow at {address()} does not take part; {ADVICE}")
+
+
+def key_note(model: str) -> Path:
+    """Returns where the run key of a model's training is noted until MLflow knows the model.
+
+    If MLflow is away when a training ends, its run, half logged, does not get the model's digest: the key finds it.
+    """
+    return repository() / ".checkpoints" / f"{model}.run_key"
+
+
+def find(store: Store, trained: Trained) -> Any:
     """Returns the run of a model, or None: by its content or, where its training could not finish it, by its key.
 
     The same weights with another split are another run: they are tested on other tracks.
     """
-    found = store.find(MODEL, model, split=data.get(SPLIT))
-    key = None if found else live.noted_key(model)
-    unfinished = store.find(KEY, key) if key else None
-    return found or (unfinished if unfinished is not None and MODEL not in unfinished.data.tags else None)
+    found = store.find(MODEL, trained.model, split=trained.data.get(SPLIT))
+    note = key_note(trained.model)
+    if found is None and note.is_file():
+        unfinished = store.find(KEY, note.read_text(encoding="utf-8", errors="replace").strip())
+        return unfinished if unfinished and MODEL not in unfinished.data.tags else None
+    return found
 
 
-def lacking(run: Any, result: Result, *, replace: bool) -> list[str]:
-    """Lists what a result would add to its run, in words; `run` may be None."""
-    if run is None:
-        return ["the run"]
-    held = held_files(run)
-    missing = [
-        name
-        for name, path in result.files.items()
-        if name not in held or (replace and held[name] != short_digest(path))
-    ]
-    parts = {
-        "parameters": any(key not in run.data.params for key in result.parameters),
-        "data": any(DATA + path not in run.data.tags for path in result.data),
-        "the model": result.model_pt is not None and registry.TAG not in run.data.tags,
-        "tags": any(key not in run.data.tags for key in result.tags),
-        "its end": run.info.status != "FINISHED",
-    }
-    return missing + [name for name, is_missing in parts.items() if is_missing]
-
-
-def complete(store: Store, result: Result, *, replace: bool = True) -> None:
+def complete(store: Store | None, result: Result, *, dry_run: bool = False) -> tuple[Any, list[str]]:
     """Adds to the run of a result what it lacks, and ends it; makes the run if there is none.
 
-    Args:
-        store: The MLflow store.
-        result: What the run is to hold.
-        replace: Whether files that the run holds with other content are replaced.
+    Returns:
+        The run, or None if a dry run does not make it; and what was added, in words.
     """
+    trained, run = result.trained, find(store, result.trained) if store else None
+    if store is None or dry_run:
+        return run, _missing(run, result) if run else ["the run"]
     with store.lock():
-        tags = {MODEL: result.model, **result.tags, **{DATA + name: md5 for name, md5 in result.data.items()}}
-        found = find(store, result.model, result.data)
-        run = found or store.create(result.name, tags, study=study_of(result.name))
+        run, tags = find(store, trained), {MODEL: trained.model, **result.tags}
+        added = _missing(run, result) if run else ["the run"]
+        if run is None:
+            run = store.create(result.name, tags, study=study_of(result.name))
         store.tag(run, {name: value for name, value in tags.items() if name not in run.data.tags})
-    run_id = run.info.run_id
-    store.log_parameters(run, result.parameters)
-    if result.data and not run.inputs.dataset_inputs:
-        store.log_datasets(run_id, result.data)
-    news = store.log_files(run, result.files, replace=replace)
+    store.log_parameters(run, trained.parameters)
+    store.log_datasets(run, trained.data)
+    news = _new_files(run, result)
+    store.log_files(run, news)
     if HISTORY in news:
-        rows = tables.read_csv(result.files[HISTORY], ("epoch", "train_loss")).to_dict("records")
-        store.log_history(run_id, rows)
-    scores = {name: value for file in news for name, value in _measures(file, result.files[file])}
+        rows = tables.read_csv(news[HISTORY], ("epoch", "train_loss")).to_dict("records")
+        store.log_history(run.info.run_id, rows)
+    scores = {name: value for file, path in news.items() for name, value in _measures(file, path)}
     if scores:
-        store.log(run_id, ((name, value, 0) for name, value in scores.items()))
-        note = _note({**run.data.params, **result.parameters}, {**run.data.metrics, **scores})
-        store.tag(run, {"mlflow.note.content": note})
+        store.log(run.info.run_id, ((name, value, 0) for name, value in scores.items()))
+        run.data.metrics.update(scores)
+        store.tag(run, {"mlflow.note.content": _note(run.data.params, run.data.metrics)})
     store.note_files(run, news)  # last: what breaks off above is done again
     if result.model_pt is not None or scores:
-        registry.register(store, run, result.model_pt, {**run.data.metrics, **scores})
+        registry.register(store, run, result.model_pt)
     if run.info.status != "FINISHED":
-        store.client.set_terminated(run_id, "FINISHED")
-    live.forget_key(result.model)
+        store.client.set_terminated(run.info.run_id, "FINISHED")
+    key_note(trained.model).unlink(missing_ok=True)
+    return run, added
 
 
-def _measures(name: str, path: Path) -> Iterator[tuple[str, float]]:
+def _new_files(run: Any, result: Result) -> dict[str, Path]:
+    held, paths = held_files(run), result.files.items()
+    return {name: path for name, path in paths if name not in held or (result.replace and held[name] != md5(path))}
+
+
+def _missing(run: Any, result: Result) -> list[str]:
+    parts = {
+        "parameters": result.trained.parameters.keys() - run.data.params.keys(),
+        "data": result.trained.data.keys() - data_of(run).keys(),
+        "the model": result.model_pt is not None and registry.TAG not in run.data.tags,
+        "tags": result.tags.keys() - run.data.tags.keys(),
+        "its end": run.info.status != "FINISHED",
+    }
+    return [*_new_files(run, result), *(name for name, is_missing in parts.items() if is_missing)]
+
+
+def _measures(file: str, path: Path) -> Iterator[tuple[str, float]]:
     """Yields the metrics in a file, as they are named in MLflow."""
-    if name in MEASURES:
-        yield from MEASURES[name](json.loads(path.read_text(encoding="utf-8")))
+    if file == HISTORY:
+        rows = tables.read_csv(path, ("epoch", "train_loss")).to_dict("records")
+        yield from (("best_epoch", row["epoch"]) for row in rows if row.get("kept") == 1)
+    elif file in NAMED:
+        for first, content in json.loads(path.read_text(encoding="utf-8")).items():
+            if not isinstance(content, dict):
+                yield first, content
+                continue
+            for second, value in content.items():
+                scores = value.items() if isinstance(value, dict) else [("", value)]
+                yield from (
+                    (NAMED[file].format(first, second, name), score) for name, score in scores if name in LOGGED
+                )
 
 
-def _scores(content: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
-    for subset, scores in content.items():
-        if isinstance(scores, Mapping):
-            yield from ((f"{subset}/{name}", value) for name, value in scores.items())
-        else:
-            yield subset, scores
-
-
-def _baseline_scores(content: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
-    for system, subsets in content.items():
-        for subset, scores in subsets.items():
-            for name in ("clip_accuracy", "track_accuracy"):
-                yield f"versus_{system}/{subset}_{name}", scores[name]
-
-
-MEASURES: dict[str, Callable[[Mapping[str, Any]], Iterator[tuple[str, float]]]] = {
-    "metrics/metrics.json": _scores,
-    "metrics/baselines.json": _baseline_scores,
+# The names of metrics in JSON files, from two or three levels of keys; of the last level only these.
+LOGGED = {"", "clip_accuracy", "track_accuracy", "precision", "recall", "f1"}
+NAMED = {
+    "metrics/metrics.json": "{0}/{1}",  # subset, name
+    "metrics/baselines.json": "versus_{0}/{1}_{2}",  # system, subset, name
+    "metrics/per_genre.json": "{0}_{2}/{1}",  # subset, genre, name
 }
 
 
-def _note(parameters: Mapping[str, Any], metrics: Mapping[str, float]) -> str:
+def _note(parameters: Mapping[str, str], metrics: Mapping[str, float]) -> str:
     """Describes a run in Markdown."""
-    source = parameters.get("data.source", "?")
-    lines = [
-        f"Genres of **{source}** recordings, split `{parameters.get('split.protocol')}` (seed "
-        f"{parameters.get('split.seed')}); network `{parameters.get('model.network')}`, "
-        f"{parameters.get('train.epochs')} epochs, seed {parameters.get('train.seed')}.",
-        *(["The corpus is synthetic: accuracy on it says nothing about music."] if source == "synthetic" else []),
-        "",
-        "| subset | tracks correct | 95 % interval | clips correct | linear baseline, tracks |",
-        "|---|---|---|---|---|",
-    ]
-    for subset in ("valid", "test"):
-        if f"{subset}/track_accuracy" in metrics:
-            track, low, high, clip = (
-                metrics.get(f"{subset}/{name}", float("nan"))
-                for name in ("track_accuracy", "track_accuracy_low", "track_accuracy_high", "clip_accuracy")
-            )
-            linear = metrics.get(f"versus_linear/{subset}_track_accuracy")
-            beside = "" if linear is None else f"{linear:.1%}"
-            lines.append(f"| {subset} | **{track:.1%}** | {low:.1%} to {high:.1%} | {clip:.1%} | {beside} |")
+    from genre.evaluation import report
+
+    source, protocol, network = (parameters.get(key) for key in ("data.source", "split.protocol", "model.network"))
+    lines = [f"Network `{network}` on **{source}** recordings, split `{protocol}`."]
+    if source == "synthetic":
+        lines.append("The corpus is synthetic: accuracy on it says nothing about music.")
+    for subset in tables.SUBSETS:
+        scores = {name.partition("/")[2]: value for name, value in metrics.items() if name.startswith(f"{subset}/")}
+        if scores.keys() >= {"track_accuracy", "track_accuracy_low", "track_accuracy_high", "clip_accuracy"}:
+            lines.append(f"* {report.sentence(subset, scores)}")
     return "\n".join(lines)

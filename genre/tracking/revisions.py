@@ -1,16 +1,13 @@
-"""Commits and DVC experiments, and what git and DVC keep of their results."""
+"""Commits and DVC experiments, and the files that git and DVC keep of them."""
 
 import re
 import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from genre.pipeline.settings import repository
-from genre.tracking import dvc_lock
 
 EXPERIMENT_REF = re.compile(r"refs/exps/([0-9a-f]{2})/([0-9a-f]{38})/(.+)")  # the baseline's commit, the name
 
@@ -28,30 +25,24 @@ class Revision:
         """The experiment's name, or one that is made from the commit."""
         return self.experiment or f"commit-{self.commit[:7]}"
 
-    def files(self) -> list[str]:
-        """Lists dvc.lock and the files in metrics/ that git or DVC's cache holds."""
+    def files(self, folder: str) -> list[str]:
+        """Lists the paths of the files in a folder."""
         system = _files(self.commit)
-        found = [path.lstrip("/") for path in system.find("metrics")] if system.exists("metrics") else []
-        return [path for path in ["dvc.lock", *found] if self._at_hand(path)]
-
-    def _at_hand(self, path: str) -> bool:
-        try:
-            self.read(path)
-        except ValueError:
-            return False
-        return True
+        return sorted(str(path).lstrip("/") for path in system.find(folder)) if system.exists(folder) else []
 
     def read(self, path: str) -> bytes:
-        """Returns the content of a file, from git or from DVC's cache.
+        """Returns the content of a file, from git, DVC's cache or DVC's default remote.
 
         Raises:
-            ValueError: Neither holds it.
+            ValueError: None of them holds it.
         """
+        from dvc.exceptions import DvcException
+
         try:
             return bytes(_files(self.commit).read_bytes(path))
-        except FileNotFoundError:
+        except (OSError, DvcException) as error:
             raise ValueError(
-                f"{path} of {self.name} is neither in git nor in DVC's cache; `dvc pull` brings what a remote holds"
+                f"{path} of {self.name} is neither in git nor in DVC's cache or default remote: {error}"
             ) from None
 
 
@@ -89,40 +80,19 @@ def resolve(names: Sequence[str]) -> list[Revision]:
             raise ValueError(
                 f"{name!r} must name one experiment, got {len(commits)} of that name: {shown}; name a commit"
             )
-        if not commits:
-            result = _run("rev-list", "--no-walk", "--end-of-options", name, "--", check=False)
-            commits = result.stdout.decode().split()
-            if result.returncode:
-                raise ValueError(f"{name!r} must name an experiment, branch, tag or commit; `dvc exp list` lists some")
+        try:
+            commits = commits or _git("rev-list", "--no-walk", "--end-of-options", name, "--").split()
+        except ValueError:
+            raise ValueError(
+                f"{name!r} must name an experiment, branch, tag or commit; `dvc exp list` lists some"
+            ) from None
         found |= {commit: by_commit.get(commit, Revision(commit)) for commit in commits}
     return list(found.values())
 
 
-def model_file(model: str, commit: str, *, fetch: bool = True) -> Path | None:
-    """Returns the model with this MD5 in DVC's cache, fetched from the default remote if it may be; or None.
-
-    The file belongs to the cache: it is to be read only.
-    """
-    from dvc.exceptions import DvcException
-    from dvc.repo import Repo
-
-    with Repo(str(repository())) as repo:
-        path = Path(repo.cache.local.oid_to_path(model))
-        if fetch and not path.is_file() and repo.config["core"].get("remote"):
-            try:
-                repo.fetch(targets=[dvc_lock.MODEL], revs=[commit], workspace=False)
-            except (DvcException, OSError) as error:
-                print(f"warning: the model of {commit[:7]} cannot be fetched: {error}", file=sys.stderr)
-        return path if path.is_file() else None
-
-
 def _git(*arguments: str) -> str:
-    return _run(*arguments).stdout.decode(errors="surrogateescape")
-
-
-def _run(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[bytes]:
-    command = ["git", "-c", "core.quotePath=false", "-C", str(repository()), *arguments]
+    command = ["git", "-C", str(repository()), *arguments]
     result = subprocess.run(command, capture_output=True, check=False)
-    if check and result.returncode:
+    if result.returncode:
         raise ValueError(f"git {arguments[0]} failed: {result.stderr.decode(errors='replace').strip()}")
-    return result
+    return result.stdout.decode(errors="surrogateescape")

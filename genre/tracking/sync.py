@@ -1,8 +1,9 @@
 """`genre sync`: brings to MLflow what DVC knows and MLflow does not: runs cached, pulled, or made while it was away."""
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
@@ -10,15 +11,15 @@ from genre.pipeline.files import md5
 from genre.pipeline.settings import repository
 from genre.tracking import dvc_lock, registry, results, revisions
 from genre.tracking.dvc_lock import Trained
-from genre.tracking.mlflow_store import SQLITE, Store, address, is_of_mlflow
-from genre.tracking.results import HISTORY, Result
+from genre.tracking.mlflow_store import Store, address, database
+from genre.tracking.results import Result
 from genre.tracking.revisions import Revision
 
-# Which stage made what is in metrics/; the rest is of `train`.
-TABLES = frozenset(
-    f"metrics/{name}" for name in ("metrics.json", "per_genre.json", "baselines.json", "predictions.csv", "tracks.csv")
-)
-DONE = "genre.revision."  # begins a tag of a run that has all that a commit holds
+NAMES = ("history.csv", "metrics.json", "per_genre.json", "baselines.json", "predictions.csv", "tracks.csv")
+FILES = frozenset(f"metrics/{name}" for name in NAMES)  # that a run holds, beside the figures
+FIGURES = "metrics/figures"
+DONE = "genre.commits"  # of a run that has all that these commits hold
+WORKSPACE = Revision("")
 
 
 def sync(names: Sequence[str], *, all_experiments: bool, dry_run: bool) -> None:
@@ -30,41 +31,30 @@ def sync(names: Sequence[str], *, all_experiments: bool, dry_run: bool) -> None:
     root = repository()
     if not any((root / name).is_file() for name in ("dvc.yaml", "dvc.lock")):
         raise ValueError(f"genre sync must run in the repository's root, there is no dvc.yaml in {root}; cd there")
+    known = revisions.experiments()
+    wanted = revisions.resolve(names) if names else [WORKSPACE]
+    wanted += [revision for revision in known if (all_experiments or not names) and revision not in wanted]
+    store = _store(dry_run=dry_run)
+    from mlflow.exceptions import MlflowException
+
     try:
-        _sync(names, all_experiments=all_experiments, dry_run=dry_run)
-    except Exception as error:
-        if not is_of_mlflow(error):
-            raise
+        states = _sync(store, wanted, {revision.experiment for revision in known}, dry_run=dry_run)
+    except MlflowException as error:
         reason = " ".join(str(error).split())[:200]
         raise ValueError(
             f"MLflow at {address()} failed: {reason}; what is there stays, run `genre sync` again"
         ) from error
-
-
-def _sync(names: Sequence[str], *, all_experiments: bool, dry_run: bool) -> None:
-    known = revisions.experiments()
-    wanted = revisions.resolve(names) if names else []
-    wanted += [revision for revision in known if (all_experiments or not names) and revision not in wanted]
-    store = _store(dry_run=dry_run)
-    runs = list(store.all_runs()) if store else []
-    done = {name.removeprefix(DONE) for run in runs for name in run.data.tags if name.startswith(DONE)}
-    if store and not dry_run:
-        store.end_abandoned()
-    states = [] if names else [_sync_workspace(store, dry_run=dry_run)]
-    for revision in tqdm(wanted, desc="sync", unit="revision", disable=None):
-        is_done = revision.commit[:12] in done
-        states.append("complete" if is_done else _sync_revision(store, revision, known, dry_run=dry_run))
     would = "would be " if dry_run else ""
     tqdm.write(
-        f"{address()}: {states.count('new')} runs {would}added, {states.count('completed')} {would}completed, "
-        f"{states.count('complete')} complete"
+        f"{address()}: runs {would}added: {states.count('new')}, {would}completed: {states.count('completed')}, "
+        f"complete: {states.count('complete')}"
     )
 
 
 def _store(*, dry_run: bool) -> Store | None:
     """Connects to MLflow; a dry run does not make a database where there is none."""
-    path = Path(address().removeprefix(SQLITE))
-    if dry_run and address().startswith(SQLITE) and not path.exists():
+    path = database()
+    if dry_run and path and not path.exists():
         return None
     try:
         return Store()
@@ -72,54 +62,85 @@ def _store(*, dry_run: bool) -> Store | None:
         raise ValueError(f"MLflow at {address()} cannot be reached: {' '.join(str(error).split())[:200]}") from error
 
 
-def _sync_workspace(store: Store | None, *, dry_run: bool) -> str:
-    """Brings the model of the workspace; returns whether its run is new, was completed, or was complete."""
-    root = repository()
-    lock = root / "dvc.lock"
-    trained = dvc_lock.read(lock.read_text(encoding="utf-8")) if lock.is_file() else None
-    if trained is None:
-        return ""
-    here = root / dvc_lock.MODEL
-    is_it = here.is_file() and md5(here) == trained.model
-    model_pt = here if is_it else revisions.model_file(trained.model, "HEAD", fetch=not dry_run)
-    paths = [*(root / "metrics").glob("*.*"), *(root / "metrics/figures").glob("*.png")]
-    kept = _of_model({str(path.relative_to(root)): path for path in paths}, trained)
-    result = Result(
-        trained.model, f"workspace-{trained.model[:8]}", {}, trained.parameters, trained.data, kept, model_pt
-    )
-    return _bring(store, "workspace", result, dry_run=dry_run, replace=True)
-
-
-def _sync_revision(store: Store | None, revision: Revision, known: Sequence[Revision], *, dry_run: bool) -> str:
-    listed = revision.files()
-    trained = dvc_lock.read(revision.read("dvc.lock").decode()) if "dvc.lock" in listed else None
-    if trained is None:
-        return "complete"
-    run = results.find(store, trained.model, trained.data) if store else None
-    registered = run is not None and registry.TAG in run.data.tags
-    model_pt = None if registered else revisions.model_file(trained.model, revision.commit, fetch=not dry_run)
-    with tempfile.TemporaryDirectory() as folder:
-        kept = _of_model({path: Path(folder) / path for path in listed}, trained)
-        for path in () if dry_run else kept.values():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(revision.read(path.relative_to(folder).as_posix()))
-        tags = _tags(revision)
-        result = Result(trained.model, revision.name, tags, trained.parameters, trained.data, kept, model_pt)
-        state = _bring(store, revision.name, result, dry_run=dry_run, replace=False)
+def _sync(store: Store | None, wanted: Sequence[Revision], experiments: set[str], *, dry_run: bool) -> list[str]:
+    """Brings the revisions, and returns how the run of each was: new, completed or complete."""
+    runs = list(store.all_runs()) if store else []
+    done = {commit for run in runs for commit in run.data.tags.get(DONE, "").split()}
     if store and not dry_run:
-        _note_done(store, revision, trained, known, has_model=registered or model_pt is not None)
-    return state
+        store.end_abandoned()
+    states = []
+    for revision in tqdm(wanted, desc="sync", unit="revision", disable=None):
+        if revision.commit[:12] in done:
+            states.append("complete")
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            lock = _file(revision, "dvc.lock", Path(folder))
+            trained = dvc_lock.read(lock.read_text(encoding="utf-8")) if lock else None
+            if trained:
+                states.append(_bring(store, revision, trained, Path(folder), experiments, dry_run=dry_run))
+    return states
 
 
-def _of_model(paths: Mapping[str, Path], trained: Trained) -> dict[str, Path]:
-    """Chooses the files of the model from those of the repository: path there -> file, to name in the run -> file."""
-    kept = {}
-    for path in sorted(paths):
-        if path == HISTORY or (path in TABLES and "evaluate" in trained.stages_done):
-            kept[path] = paths[path]
-        if path.startswith("metrics/figures/") and "plots" in trained.stages_done:
-            kept[path.removeprefix("metrics/")] = paths[path]
-    return kept
+def _bring(
+    store: Store | None, revision: Revision, trained: Trained, folder: Path, experiments: set[str], *, dry_run: bool
+) -> str:
+    """Completes the run of a revision, and says in a line what it lacked."""
+    run = results.find(store, trained) if store else None
+    registered = run is not None and registry.TAG in run.data.tags
+    model_pt = None if registered else _model(revision, trained, folder)
+    name, tags = (revision.name, _tags(revision)) if revision.commit else (f"workspace-{trained.model[:8]}", {})
+    files = _results(revision, trained, folder)
+    result = Result(trained, name, tags, files, model_pt, replace=not revision.commit)
+    stored, added = results.complete(store, result, dry_run=dry_run)
+    if added:
+        rest = f" and {len(added) - 4} more" if len(added) > 4 else ""
+        title = revision.name if revision.commit else "workspace"
+        tqdm.write(f"{title}: {'would add' if dry_run else 'added'} {', '.join(added[:4])}{rest}")
+    if store and not dry_run:
+        _note_done(store, stored, revision, experiments, is_whole=registered or model_pt is not None)
+    return "new" if run is None else "completed" if added else "complete"
+
+
+def _file(revision: Revision, path: str, folder: Path) -> Path | None:
+    """Returns a file of a revision, in `folder` if it is not one of the workspace; or None if it is at no place."""
+    if not revision.commit:
+        here = repository() / path
+        return here if here.is_file() else None
+    copy = folder / path
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        copy.write_bytes(revision.read(path))
+    except ValueError:
+        return None
+    return copy
+
+
+def _model(revision: Revision, trained: Trained, folder: Path) -> Path | None:
+    """Returns the model file; where that of the workspace is another one, that of the last commit may be it."""
+    for place in (revision, *(() if revision.commit else (Revision("HEAD"),))):
+        found = _file(place, dvc_lock.MODEL, folder)
+        if found and md5(found) == trained.model:
+            return found
+    name = revision.name if revision.commit else "workspace"
+    tqdm.write(f"{name}: model {trained.model[:8]} is neither in DVC's cache nor on its remote; left out")
+    return None
+
+
+def _results(revision: Revision, trained: Trained, folder: Path) -> dict[str, Path]:
+    """Returns the files that came of the model, as dvc.lock has them: name in the run -> file."""
+    found = {}
+    for path in sorted(FILES & trained.outs.keys()):
+        file = _file(revision, path, folder)
+        if file and md5(file) == trained.outs[path]:
+            found[path] = file
+        elif revision.commit:
+            tqdm.write(f"{revision.name}: {path} is neither in git nor in DVC's cache; left out")
+    if FIGURES in trained.outs:
+        here = [f"{FIGURES}/{path.name}" for path in (repository() / FIGURES).glob("*.png")]
+        for path in revision.files(FIGURES) if revision.commit else sorted(here):
+            if file := _file(revision, path, folder):
+                found[path.removeprefix("metrics/")] = file
+    return found
 
 
 def _tags(revision: Revision) -> dict[str, str]:
@@ -133,30 +154,12 @@ def _tags(revision: Revision) -> dict[str, str]:
     }
 
 
-def _bring(store: Store | None, name: str, result: Result, *, dry_run: bool, replace: bool) -> str:
-    """Completes the run of a result, says so in a line, and returns how it was: new, completed, or complete."""
-    run = results.find(store, result.model, result.data) if store else None
-    missing = results.lacking(run, result, replace=replace)
-    if not missing:
-        return "complete"
-    rest = f" and {len(missing) - 4} more" if len(missing) > 4 else ""
-    tqdm.write(f"{name}: {'would add' if dry_run else 'adds'} {', '.join(missing[:4])}{rest}")
-    if store and not dry_run:
-        results.complete(store, result, replace=replace)
-    return "new" if run is None else "completed"
-
-
-def _note_done(
-    store: Store, revision: Revision, trained: Trained, known: Sequence[Revision], *, has_model: bool
-) -> None:
+def _note_done(store: Store, run: Any, revision: Revision, experiments: set[str], *, is_whole: bool) -> None:
     """Notes that a run has all of a commit; a run named after an experiment that is gone takes the name of this one."""
-    run = results.find(store, trained.model, trained.data)
-    names = {other.experiment for other in known}
-    if revision.experiment and run.data.tags.get("dvc.exp.name") not in names:
+    if revision.experiment and run.data.tags.get("dvc.exp.name") not in experiments:
         store.tag(run, _tags(revision))
     if revision.experiment and run.data.tags.get("dvc.exp.name") == revision.experiment != run.info.run_name:
         store.client.update_run(run.info.run_id, name=revision.experiment)
-    if has_model:
-        store.tag(run, {DONE + revision.commit[:12]: "complete"})
-    else:
-        tqdm.write(f"{revision.name}: model {trained.model[:8]} is neither in DVC's cache nor on its remote; left out")
+    if revision.commit and is_whole:
+        commits = {*run.data.tags.get(DONE, "").split(), revision.commit[:12]}
+        store.tag(run, {DONE: " ".join(sorted(commits))})

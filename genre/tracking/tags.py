@@ -8,26 +8,27 @@ from contextlib import suppress
 
 import psutil
 
-# The tags of a run that later calls look for. The hashes of its inputs are tags too: `genre.data.FILE`.
 KEY = "genre.run_key"  # what the training was made from, known when it starts
 MODEL = "genre.model"  # MD5 of models/model.pt, known when it ends, and in dvc.lock too
-FILES = "genre.files"  # which files the run holds
-DATA = "genre.data."
-SPLIT = "split.csv"  # of the inputs the one that decides which tracks are tested
+FILES = "genre.files"  # which files the run holds: name -> digest, as JSON
+PROCESS = "genre.process"  # which process trains it
 
 
-def process_tags() -> dict[str, str]:
-    """Returns which process a run is of: its number, and when it began, since numbers are used again."""
+def process_tag() -> str:
+    """Returns which process a run is of: machine, number, and when it began, since numbers are used again."""
     process = psutil.Process()
-    return {"genre.host": socket.gethostname(), "genre.process": f"{process.pid}@{process.create_time():.0f}"}
+    return f"{socket.gethostname()} {process.pid} {process.create_time():.0f}"
 
 
-def is_alive(process: str) -> bool:
-    """Returns whether the process of the tag `genre.process` is still running on this machine."""
-    number, _, began = process.partition("@")
+def is_abandoned(process: str) -> bool:
+    """Returns whether the process of a tag `genre.process` was one of this machine and is gone."""
+    host, _, numbers = process.partition(" ")
+    if host != socket.gethostname():
+        return False
     with suppress(ValueError, psutil.Error):
-        return abs(psutil.Process(int(number)).create_time() - float(began)) < 2
-    return False
+        number, began = numbers.split()
+        return abs(psutil.Process(int(number)).create_time() - float(began)) >= 2
+    return True
 
 
 def study_of(experiment: str) -> str:

@@ -4,6 +4,7 @@ import queue
 import sys
 import threading
 from collections.abc import Callable
+from typing import Self
 
 Job = Callable[[], None]
 
@@ -12,7 +13,7 @@ class Background:
     """Does jobs one after the other in a thread; the first that fails ends it, with one warning.
 
     Attributes:
-        patience: Seconds that `close` waits for what is left to do.
+        patience: Seconds that the end of a `with` block waits for what is left to do.
         advice: The end of the warning: what the user does now.
     """
 
@@ -28,14 +29,15 @@ class Background:
         """Takes a job without waiting; after a failure it is dropped."""
         self._jobs.put(job)
 
-    def close(self) -> bool:
-        """Waits for the jobs, up to `patience` seconds; True if all were done."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Waits for the jobs, up to `patience` seconds."""
         self._jobs.put(None)
         self._thread.join(self.patience)
         if self._thread.is_alive() and not self._failed.is_set():
             self._warn(f"not done after {self.patience:g} s")
-            return False
-        return not self._failed.is_set()
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
@@ -43,7 +45,7 @@ class Background:
                 continue
             try:
                 job()
-            except Exception as error:  # whatever a server does, the work itself goes on
+            except Exception as error:  # a tracking server must never cost a result, whatever it raises
                 self._warn(f"{type(error).__name__}: {error}")
 
     def _warn(self, reason: str) -> None:

@@ -48,6 +48,20 @@ def test_an_evaluation_of_another_model_does_not_count():
 def test_a_split_that_was_drawn_anew_after_the_training_is_not_the_models():
     trained = dvc_lock.read(LOCK.replace("md5: s1}\n  train", "md5: s2}\n  train"))
     assert trained.data == {"split.csv": "s1"}
+    assert trained.parameters == {"split.clip_frames": 128, "train.seed": 42, "train.crop_frames": None}
+
+
+def test_of_a_stage_that_was_run_on_another_model_nothing_is_the_models():
+    late = "    params: {params.yaml: {train.seed: 43}}\n    outs: [{path: metrics/metrics.json, md5: e1}]\n"
+    (of_this, of_another) = (dvc_lock.read(LOCK.replace("MODEL", model) + late) for model in ("m1", "m2"))
+    assert (of_this.outs, of_another.outs) == (
+        {"models/model.pt": "m1", "metrics/metrics.json": "e1"}, {"models/model.pt": "m1"},
+    )  # fmt: skip
+    assert of_another.parameters["train.seed"] == 42
+
+
+def test_a_lock_without_a_model_is_no_result():
+    assert dvc_lock.read("stages: {}") is None
 
 
 @pytest.mark.parametrize("text", ["stages: [", "- a"])

@@ -1,11 +1,13 @@
+import hashlib
 import json
 import subprocess
+from pathlib import Path
 
 import pytest
 from mlflow.exceptions import MlflowException
 
 from genre.pipeline import files
-from genre.tracking import dvc_lock, mlflow_store, revisions, sync
+from genre.tracking import mlflow_store, registry, revisions, sync
 from tests.genre.tracking.test_live import ROWS, stored, train
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # mlflow's own
@@ -20,10 +22,26 @@ stages:
         data: {{source: synthetic, path: }}
         train: {{epochs: 3}}
     outs:
-    - {{path: models/model.pt, md5: {model}}}
+    - {{path: models/model.pt, hash: md5, md5: {model}}}
+    - {{path: metrics/history.csv, hash: md5, md5: {history}}}
   evaluate:
+    cmd: python
     deps:
-    - {{path: models/model.pt, md5: {evaluated}}}
+    - {{path: models/model.pt, hash: md5, md5: {evaluated}}}
+    outs:
+    - {{path: metrics/metrics.json, hash: md5, md5: {metrics}}}
+    - {{path: metrics/tracks.csv, hash: md5, md5: {tracks}}}
+"""
+DVC_YAML = """stages:
+  train:
+    cmd: python
+    outs: [models/model.pt]
+    plots: [metrics/history.csv: {cache: false}]
+  evaluate:
+    cmd: python
+    deps: [models/model.pt]
+    outs: [metrics/tracks.csv]
+    metrics: [metrics/metrics.json: {cache: false}]
 """
 HISTORY = "epoch,train_loss,valid_loss,kept\n1,2.0,2.5,0\n2,1.0,1.25,0\n3,0.666667,0.833333,1\n"
 
@@ -34,43 +52,60 @@ def git(root, *arguments):
 
 
 def write(root, model="weights", *, accuracy=0.9, evaluated=True):
-    (root / "models").mkdir(exist_ok=True)
-    (root / "metrics").mkdir(exist_ok=True)
-    (root / "models/model.pt").write_text(model)
-    digest = files.md5(root / "models/model.pt")
-    (root / "dvc.lock").write_text(LOCK.format(model=digest, evaluated=digest if evaluated else "other"))
-    (root / "metrics/history.csv").write_text(HISTORY)
-    (root / "metrics/confusion").mkdir(exist_ok=True)
-    (root / "metrics/confusion/tracks.csv").write_text("track,actual,predicted\n")  # for DVC's plots alone
-    (root / "metrics/metrics.json").write_text(json.dumps({"test": {"track_accuracy": accuracy}}))
-    return digest
+    """Writes what the pipeline leaves: what is in git, and in DVC's cache the model and the table of tracks."""
+    contents = {
+        "models/model.pt": model,
+        "metrics/history.csv": HISTORY,
+        "metrics/metrics.json": json.dumps({"test": {"track_accuracy": accuracy}}),
+        "metrics/tracks.csv": f"track,actual,predicted\n{model},a,b\n",
+    }
+    digests = {}
+    for name, content in contents.items():
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_text(content)
+        digests[Path(name).stem] = digest = files.md5(root / name)
+        if name in ("models/model.pt", "metrics/tracks.csv"):
+            cached = root / ".dvc/cache/files/md5" / digest[:2] / digest[2:]
+            cached.parent.mkdir(parents=True, exist_ok=True)
+            cached.write_text(content)
+    evaluated_model = digests["model"] if evaluated else "other"
+    (root / "dvc.lock").write_text(LOCK.format(**digests, evaluated=evaluated_model))
+
+
+def commit(root, message):
+    git(root, "add", "-A", "dvc.lock", "dvc.yaml", ".dvc/config", "metrics/history.csv", "metrics/metrics.json")
+    git(root, "commit", "-qm", message)
 
 
 def commit_experiment(root, name, model):
     """Makes what `dvc exp run` leaves in git."""
     baseline = git(root, "rev-parse", "HEAD")
     write(root, model, accuracy=0.5)
-    git(root, "add", "-A", "dvc.lock", "metrics")
-    git(root, "commit", "-qm", f"experiment {name}")  # or two within a second could be one commit
+    commit(root, f"experiment {name}")  # or two within a second could be one commit
     git(root, "update-ref", f"refs/exps/{baseline[:2]}/{baseline[2:]}/{name}", "HEAD")
     git(root, "reset", "-q", "--hard", baseline)
     write(root)
+
+
+def forget(root, content):
+    """Removes a file from DVC's cache."""
+    digest = hashlib.md5(content.encode()).hexdigest()
+    (root / ".dvc/cache/files/md5" / digest[:2] / digest[2:]).unlink()
 
 
 @pytest.fixture
 def root(tmp_path, empty_store, monkeypatch):
     (tmp_path / "mlflow.db").write_bytes(empty_store.read_bytes())
     write(tmp_path)
+    (tmp_path / ".dvc/config").write_text("")
+    (tmp_path / "dvc.yaml").write_text(DVC_YAML)
     git(tmp_path, "init", "-q")
-    git(tmp_path, "add", "-A", "dvc.lock", "metrics")
-    git(tmp_path, "commit", "-qm", "first")
-    (tmp_path / "cached.pt").write_text("cached")
-    monkeypatch.setattr(revisions, "model_file", lambda model, commit, fetch: tmp_path / "cached.pt")
-    monkeypatch.setattr(sync.registry, "register", registered)
+    commit(tmp_path, "first")
+    monkeypatch.setattr(registry, "register", registered)
     return tmp_path
 
 
-def registered(store, run, model_pt, scores):
+def registered(store, run, model_pt):
     if model_pt is not None:
         store.tag(run, {"genre.registered": "1"})
 
@@ -90,15 +125,17 @@ def test_the_workspace_and_each_experiment_become_runs_once(root, capsys):
     lark = next(run for run in found if run.info.run_name == "bold-lark")
     assert lark.info.status == "FINISHED"
     assert lark.data.metrics["test/track_accuracy"] == 0.5
-    assert lark.data.params == {"data.source": "synthetic", "data.path": "None", "train.epochs": "3"}
-    assert lark.data.tags["genre.data.split.csv"] == "abc"
+    assert lark.data.params == {"data.source": "synthetic", "data.path": "null", "train.epochs": "3"}
+    assert mlflow_store.data_of(lark) == {"split.csv": "abc"}
+    assert [item.dataset.name for item in lark.inputs.dataset_inputs] == ["synthetic/split.csv"]
+    assert lark.data.metrics["best_epoch"] == 3
     assert [m.step for m in store.client.get_metric_history(lark.info.run_id, "epoch/valid_loss")] == [1, 2, 3]
     assert {file.path for file in store.client.list_artifacts(lark.info.run_id, "metrics")} == {
-        "metrics/history.csv", "metrics/metrics.json",
+        "metrics/history.csv", "metrics/metrics.json", "metrics/tracks.csv",
     }  # fmt: skip
     capsys.readouterr()
     everything()
-    assert "0 runs added, 0 completed, 2 complete" in capsys.readouterr().out
+    assert "runs added: 0, completed: 0, complete: 2" in capsys.readouterr().out
     assert len(stored()[1]) == 2
 
 
@@ -107,7 +144,7 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing(root, capsys):
     everything(dry_run=True)
     out = capsys.readouterr().out
     assert "bold-lark: would add the run" in out
-    assert "2 runs would be added" in out
+    assert "runs would be added: 2" in out
     assert stored()[1] == []
 
 
@@ -159,12 +196,12 @@ def test_the_same_weights_tested_on_another_split_are_another_run(root):
     path = root / "dvc.lock"
     path.write_text(path.read_text().replace("md5: abc", "md5: xyz"))
     everything()
-    assert {run.data.tags["genre.data.split.csv"] for run in stored()[1]} == {"abc", "xyz"}
+    assert {mlflow_store.data_of(run)["split.csv"] for run in stored()[1]} == {"abc", "xyz"}
 
 
 def test_what_registers_a_model_knows_the_source_of_its_data(root, monkeypatch):
     known = []
-    monkeypatch.setattr(sync.registry, "register", lambda store, run, *_: known.append(run.data.params))
+    monkeypatch.setattr(registry, "register", lambda store, run, *_: known.append(run.data.params))
     everything()
     assert known[0]["data.source"] == "synthetic"
 
@@ -202,12 +239,34 @@ def test_metrics_of_another_model_are_left_out(root):
     assert "test/track_accuracy" not in stored()[1][0].data.metrics
 
 
-def test_a_model_that_is_nowhere_is_told_and_the_rest_recorded(root, monkeypatch, capsys):
+def test_what_is_nowhere_is_told_and_the_rest_recorded(root, capsys):
     commit_experiment(root, "bold-lark", "other weights")
-    monkeypatch.setattr(revisions, "model_file", lambda model, commit, fetch: None)
+    forget(root, "other weights")
+    forget(root, "track,actual,predicted\nother weights,a,b\n")
     everything("bold-lark")
-    assert "is neither in DVC's cache nor on its remote; left out" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "bold-lark: model b3fe2936 is neither in DVC's cache nor on its remote; left out" in out
+    assert "bold-lark: metrics/tracks.csv is neither in git nor in DVC's cache; left out" in out
     assert stored()[1][0].data.metrics["test/track_accuracy"] == 0.5
+    assert "metrics/tracks.csv" not in mlflow_store.held_files(stored()[1][0])
+
+
+def test_the_model_of_the_last_commit_is_taken_where_the_workspace_has_another_one(root):
+    (root / "models/model.pt").write_text("a training that was interrupted")
+    (root / "metrics/tracks.csv").write_text("of another model")
+    everything()
+    (run,) = stored()[1]
+    assert run.data.tags["genre.registered"] == "1"
+    assert set(mlflow_store.held_files(run)) == {"metrics/history.csv", "metrics/metrics.json"}
+
+
+def test_experiments_of_a_study_become_children_of_one_run(root):
+    commit_experiment(root, "it's--unet-stratified-1", "other weights")
+    commit_experiment(root, "it's--unet-stratified-2", "more weights")
+    everything()
+    found = {run.info.run_name: run for run in stored()[1]}
+    parents = {found[f"it's--unet-stratified-{seed}"].data.tags["mlflow.parentRunId"] for seed in (1, 2)}
+    assert parents == {found["it's"].info.run_id}
 
 
 def test_a_run_of_an_experiment_that_is_gone_takes_the_name_of_the_one_that_is_there(root):
@@ -235,9 +294,3 @@ def test_a_server_that_is_away_is_told(root, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     with pytest.raises(ValueError, match=r"MLflow at http://127.0.0.1:9 cannot be reached"):
         everything()
-
-
-def test_a_lock_without_a_model_is_no_result():
-    assert dvc_lock.read("stages: {}") is None
-    with pytest.raises(ValueError, match=r"dvc\.lock must be YAML"):
-        dvc_lock.read("a: [")
