@@ -18,26 +18,16 @@ from genre.tracking.tags import KEY, MODEL, PROCESS, experiment_tags, name_of, p
 from genre.tracking.worker import Background
 
 
-class Untracked:
-    """Stands in for a run where the user wants none."""
-
-    def log_epoch(self, row: Row) -> None:
-        """Does nothing."""
-
-    def finish(self, model_pt: Path, *, best_epoch: int) -> None:
-        """Does nothing."""
-
-
-class TrainingRun(Untracked):
+class TrainingRun:
     """The run of a training that is going on; a training with the same key goes on in the same run."""
 
-    def __init__(self, background: Background, key: str, parameters: Mapping[str, Any], data: Mapping[str, str]):
-        self.background, self.key, self.split = background, key, data.get(SPLIT)
+    def __init__(self, background: Background, key: str, parameters: Mapping[str, Any], inputs: Sequence[Path]):
+        self.background, self.key = background, key
         psutil.cpu_percent()  # the next call measures from here on
-        background.submit(lambda: self._start(parameters, data))
+        background.submit(lambda: self._start(parameters, {path.name: md5(path) for path in inputs}))
 
     def _start(self, parameters: Mapping[str, Any], data: Mapping[str, str]) -> None:
-        self.store = Store()
+        self.store, self.split = Store(), data.get(SPLIT)
         self.store.end_abandoned()
         tags, name = {KEY: self.key, PROCESS: process_tag(), **experiment_tags()}, name_of(self.key)
         with self.store.lock():
@@ -56,9 +46,10 @@ class TrainingRun(Untracked):
     def finish(self, model_pt: Path, *, best_epoch: int) -> None:
         """Ends the run with the digest of the model; if another run has this model already, this one is removed."""
         digest = md5(model_pt)
-        with suppress(OSError):  # a disk that takes no note costs nothing else
-            key_note(digest).parent.mkdir(parents=True, exist_ok=True)
-            key_note(digest).write_text(self.key, encoding="utf-8")
+        if enabled():
+            with suppress(OSError):  # a disk that takes no note costs nothing else
+                key_note(digest).parent.mkdir(parents=True, exist_ok=True)
+                key_note(digest).write_text(self.key, encoding="utf-8")
         self.background.submit(lambda: self._finish(digest, best_epoch))
 
     def _finish(self, digest: str, best_epoch: int) -> None:
@@ -75,16 +66,15 @@ class TrainingRun(Untracked):
 
     def fail(self, status: str) -> None:
         """Ends the run as `FAILED` or `KILLED`, unless it holds a trained model already."""
-
-        def job() -> None:
-            if MODEL not in self.run.data.tags:
-                self.store.client.set_terminated(self.run.info.run_id, status)
-
-        self.background.submit(job)
+        self.background.submit(
+            lambda: (
+                None if MODEL in self.run.data.tags else self.store.client.set_terminated(self.run.info.run_id, status)
+            )
+        )
 
 
 @contextmanager
-def training_run(key: str, sections: Mapping[str, Mapping[str, Any]], inputs: Sequence[Path]) -> Iterator[Untracked]:
+def training_run(key: str, sections: Mapping[str, Mapping[str, Any]], inputs: Sequence[Path]) -> Iterator[TrainingRun]:
     """Opens the run of a training; a training that breaks off ends its run.
 
     Args:
@@ -92,12 +82,9 @@ def training_run(key: str, sections: Mapping[str, Mapping[str, Any]], inputs: Se
         sections: All of params.yaml: section -> key -> value.
         inputs: The files that the training reads.
     """
-    if not enabled():
-        yield Untracked()
-        return
     parameters = {f"{name}.{key}": value for name, section in sections.items() for key, value in section.items()}
     with in_background() as background:
-        run = TrainingRun(background, key, parameters, {path.name: md5(path) for path in inputs})
+        run = TrainingRun(background, key, parameters, inputs)
         try:
             yield run
         except BaseException as error:

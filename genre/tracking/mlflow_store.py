@@ -16,7 +16,6 @@ from urllib.parse import unquote
 
 from filelock import FileLock
 
-from genre.pipeline.files import md5
 from genre.pipeline.settings import repository
 from genre.tracking.tags import FILES, PROCESS, is_abandoned
 
@@ -202,17 +201,6 @@ class Store:
         ]
         if inputs:
             self.client.log_inputs(run.info.run_id, inputs)
-
-    def log_files(self, run: Any, files: Mapping[str, Path]) -> None:
-        """Uploads files: `folder/name` there -> path here."""
-        for name, path in files.items():
-            self.client.log_artifact(run.info.run_id, str(path), str(Path(name).parent))
-
-    def note_files(self, run: Any, files: Mapping[str, Path]) -> None:
-        """Notes that the run holds files, and all metrics that are in them."""
-        digests = {name: md5(path) for name, path in files.items()}
-        if digests:
-            self.tag(run, {FILES: json.dumps({**held_files(run), **digests}, sort_keys=True)})
 
     def end_abandoned(self) -> None:
         """Marks runs of this machine as failed whose process is gone: a killed training cannot do it itself."""

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -12,33 +12,12 @@ from genre.pipeline.settings import repository
 from genre.tracking import dvc_lock, registry
 from genre.tracking.dvc_lock import Trained
 from genre.tracking.mlflow_store import SPLIT, Store, address, data_of, database, enabled, held_files
-from genre.tracking.tags import KEY, MODEL, experiment_tags, name_of, study_of
+from genre.tracking.tags import FILES, KEY, MODEL, experiment_tags, name_of, study_of
 from genre.tracking.worker import Background
 
 HISTORY = "metrics/history.csv"
 PATIENCE = {"local": 120.0, "server": 15.0}  # seconds; making a local database takes about ten
 ADVICE = "the results are on disk, and `genre sync` brings them to MLflow later"
-
-
-@dataclass(frozen=True)
-class Result:
-    """A trained model and what came of it, wherever it is kept.
-
-    Attributes:
-        trained: What dvc.lock says of the model.
-        name: The name of a run that must be made.
-        tags: Of the run; what it has already is left as it is.
-        files: `folder/name` in the run -> path.
-        model_pt: The model file, or None where it is not at hand.
-        replace: Whether files that the run holds with other content are replaced.
-    """
-
-    trained: Trained
-    name: str
-    tags: Mapping[str, str] = field(default_factory=dict)
-    files: Mapping[str, Path] = field(default_factory=dict)
-    model_pt: Path | None = None
-    replace: bool = True
 
 
 def record(model_pt: Path, paths: Sequence[Path], *, register: bool = False) -> None:
@@ -49,26 +28,26 @@ def record(model_pt: Path, paths: Sequence[Path], *, register: bool = False) -> 
         paths: The files; pictures go to the folder figures of the run, others to metrics.
         register: Whether the model becomes a version of the registered model.
     """
-    if not enabled():
-        return
-    digest, lock = md5(model_pt), Path("dvc.lock")
 
     def job() -> None:
-        store = Store()
+        digest, lock, store = md5(model_pt), Path("dvc.lock"), Store()
         store.end_abandoned()
         known = dvc_lock.read(lock.read_text(encoding="utf-8")) if lock.is_file() else None
         trained = known if known and known.model == digest else Trained(digest)
-        named = {f"{'figures' if path.suffix == '.png' else 'metrics'}/{path.name}": path for path in paths}
-        complete(store, Result(trained, name_of(digest), experiment_tags(), named, model_pt if register else None))
+        files = {f"{'figures' if path.suffix == '.png' else 'metrics'}/{path.name}": path for path in paths}
+        complete(store, trained, name_of(digest), experiment_tags(), files, model_pt if register else None)
 
     with in_background() as background:
         background.submit(job)
 
 
 def in_background() -> Background:
-    """Returns a thread for the work with MLflow."""
-    patience = PATIENCE["local" if database() else "server"]
-    return Background(patience=patience, advice=f"MLflow at {address()} does not take part; {ADVICE}")
+    """Returns a thread for the work with MLflow, which does nothing where the user wants none."""
+    patience, advice = (
+        PATIENCE["local" if database() else "server"],
+        f"MLflow at {address()} does not take part; {ADVICE}",
+    )
+    return Background(patience=patience, advice=advice, drops=not enabled())
 
 
 def key_note(model: str) -> Path:
@@ -92,25 +71,54 @@ def find(store: Store, trained: Trained) -> Any:
     return found
 
 
-def complete(store: Store | None, result: Result, *, dry_run: bool = False) -> tuple[Any, list[str]]:
-    """Adds to the run of a result what it lacks, and ends it; makes the run if there is none.
+def complete(
+    store: Store | None,
+    trained: Trained,
+    name: str,
+    tags: Mapping[str, str],
+    files: Mapping[str, Path],
+    model_pt: Path | None,
+    *,
+    replace: bool = True,
+    dry_run: bool = False,
+) -> tuple[Any, list[str]]:
+    """Adds to the run of a model what it lacks, and ends it; makes the run if there is none.
+
+    Args:
+        store: The MLflow store; None is one that is not made yet, for a dry run.
+        trained: What dvc.lock says of the model.
+        name: The name of a run that must be made.
+        tags: Of the run; what it has already is left as it is.
+        files: `folder/name` in the run -> path.
+        model_pt: The model file, or None where it is not at hand or not to be registered.
+        replace: Whether files that the run holds with other content are replaced.
+        dry_run: Whether nothing is done.
 
     Returns:
         The run, or None if a dry run does not make it; and what was added, in words.
     """
-    trained, run = result.trained, find(store, result.trained) if store else None
-    if store is None or dry_run:
-        return run, _missing(run, result) if run else ["the run"]
-    with store.lock():
-        run, tags = find(store, trained), {MODEL: trained.model, **result.tags}
-        added = _missing(run, result) if run else ["the run"]
-        if run is None:
-            run = store.create(result.name, tags, study=study_of(result.name))
-        store.tag(run, {name: value for name, value in tags.items() if name not in run.data.tags})
+    with store.lock() if store else nullcontext():
+        run = find(store, trained) if store else None
+        held = held_files(run) if run else {}
+        news = {name: path for name, path in files.items()
+                if name not in held or (replace and held[name] != md5(path))}  # fmt: skip
+        lacks = {
+            "parameters": run and trained.parameters.keys() - run.data.params.keys(),
+            "data": run and trained.data.keys() - data_of(run).keys(),
+            "the model": run and model_pt is not None and registry.TAG not in run.data.tags,
+            "tags": run and tags.keys() - run.data.tags.keys(),
+            "its end": run and run.info.status != "FINISHED",
+        }
+        added = [*news, *(name for name, is_missing in lacks.items() if is_missing)] if run else ["the run"]
+        if store is None or dry_run:
+            return run, added
+        own = {MODEL: trained.model, **tags}
+        run = run or store.create(name, own, study=study_of(name))
+        store.tag(run, {name: value for name, value in own.items() if name not in run.data.tags})
     store.log_parameters(run, trained.parameters)
     store.log_datasets(run, trained.data)
-    news = _new_files(run, result)
-    store.log_files(run, news)
+    for file, path in news.items():
+        store.client.log_artifact(run.info.run_id, str(path), str(Path(file).parent))
     if HISTORY in news:
         rows = tables.read_csv(news[HISTORY], ("epoch", "train_loss")).to_dict("records")
         store.log_history(run.info.run_id, rows)
@@ -119,29 +127,14 @@ def complete(store: Store | None, result: Result, *, dry_run: bool = False) -> t
         store.log(run.info.run_id, ((name, value, 0) for name, value in scores.items()))
         run.data.metrics.update(scores)
         store.tag(run, {"mlflow.note.content": _note(run.data.params, run.data.metrics)})
-    store.note_files(run, news)  # last: what breaks off above is done again
-    if result.model_pt is not None or scores:
-        registry.register(store, run, result.model_pt)
+    # What breaks off above is done again: only now the run is said to hold the files.
+    store.tag(run, {FILES: json.dumps({**held, **{name: md5(path) for name, path in news.items()}}, sort_keys=True)})
+    if model_pt is not None or scores:
+        registry.register(store, run, model_pt)
     if run.info.status != "FINISHED":
         store.client.set_terminated(run.info.run_id, "FINISHED")
     key_note(trained.model).unlink(missing_ok=True)
     return run, added
-
-
-def _new_files(run: Any, result: Result) -> dict[str, Path]:
-    held, paths = held_files(run), result.files.items()
-    return {name: path for name, path in paths if name not in held or (result.replace and held[name] != md5(path))}
-
-
-def _missing(run: Any, result: Result) -> list[str]:
-    parts = {
-        "parameters": result.trained.parameters.keys() - run.data.params.keys(),
-        "data": result.trained.data.keys() - data_of(run).keys(),
-        "the model": result.model_pt is not None and registry.TAG not in run.data.tags,
-        "tags": result.tags.keys() - run.data.tags.keys(),
-        "its end": run.info.status != "FINISHED",
-    }
-    return [*_new_files(run, result), *(name for name, is_missing in parts.items() if is_missing)]
 
 
 def _measures(file: str, path: Path) -> Iterator[tuple[str, float]]:

@@ -12,7 +12,6 @@ from genre.pipeline.settings import repository
 from genre.tracking import dvc_lock, registry, results, revisions
 from genre.tracking.dvc_lock import Trained
 from genre.tracking.mlflow_store import Store, address, database
-from genre.tracking.results import Result
 from genre.tracking.revisions import Revision
 
 NAMES = ("history.csv", "metrics.json", "per_genre.json", "baselines.json", "predictions.csv", "tracks.csv")
@@ -90,8 +89,9 @@ def _bring(
     model_pt = None if registered else _model(revision, trained, folder)
     name, tags = (revision.name, _tags(revision)) if revision.commit else (f"workspace-{trained.model[:8]}", {})
     files = _results(revision, trained, folder)
-    result = Result(trained, name, tags, files, model_pt, replace=not revision.commit)
-    stored, added = results.complete(store, result, dry_run=dry_run)
+    stored, added = results.complete(
+        store, trained, name, tags, files, model_pt, replace=not revision.commit, dry_run=dry_run
+    )
     if added:
         rest = f" and {len(added) - 4} more" if len(added) > 4 else ""
         title = revision.name if revision.commit else "workspace"

@@ -46,7 +46,7 @@ def test_a_run_tells_in_words_what_it_is(root):
     (root / "metrics.json").write_text(json.dumps({"test": scores}))
     store = mlflow_store.Store()
     trained = Trained(md5(root / "model.pt"), {"data.source": "synthetic"})
-    results.complete(store, results.Result(trained, "one", files={"metrics/metrics.json": root / "metrics.json"}))
+    results.complete(store, trained, "one", {}, {"metrics/metrics.json": root / "metrics.json"}, None)
     note = stored()[1][0].data.tags["mlflow.note.content"]
     assert "accuracy on it says nothing about music" in note
     assert "test: 90.0% of the tracks correct (95 % interval 70.0% to 98.0%)" in note
