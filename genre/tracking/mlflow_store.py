@@ -91,7 +91,7 @@ class Store:
             self.experiment = self._connect()
 
     def lock(self) -> AbstractContextManager[Any]:
-        """Keeps other processes out while something is made that must exist only once."""
+        """Returns a lock between the processes of this machine for a local database; for a server it locks nothing."""
         return self.file_lock if database() else nullcontext()
 
     def _connect(self) -> str:

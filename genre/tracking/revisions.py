@@ -14,7 +14,7 @@ EXPERIMENT_REF = re.compile(r"refs/exps/([0-9a-f]{2})/([0-9a-f]{38})/(.+)")  # t
 
 @dataclass(frozen=True)
 class Revision:
-    """A commit; `experiment` and `baseline` are empty unless it is a DVC experiment."""
+    """A commit, or the workspace if `commit` is empty; `experiment` and `baseline` tell which DVC experiment it is."""
 
     commit: str
     experiment: str = ""
@@ -23,12 +23,14 @@ class Revision:
     @property
     def name(self) -> str:
         """The experiment's name, or one that is made from the commit."""
-        return self.experiment or f"commit-{self.commit[:7]}"
+        return self.experiment or (f"commit-{self.commit[:7]}" if self.commit else "workspace")
 
     def files(self, folder: str) -> list[str]:
         """Lists the paths of the files in a folder."""
+        if not self.commit:
+            return [str(path.relative_to(repository())) for path in (repository() / folder).glob("*")]
         system = _files(self.commit)
-        return sorted(str(path).lstrip("/") for path in system.find(folder)) if system.exists(folder) else []
+        return [str(path).lstrip("/") for path in system.find(folder)] if system.exists(folder) else []
 
     def read(self, path: str) -> bytes:
         """Returns the content of a file, from git, DVC's cache or DVC's default remote.
@@ -39,7 +41,7 @@ class Revision:
         from dvc.exceptions import DvcException
 
         try:
-            return bytes(_files(self.commit).read_bytes(path))
+            return bytes(_files(self.commit).read_bytes(path) if self.commit else (repository() / path).read_bytes())
         except (OSError, DvcException) as error:
             raise ValueError(
                 f"{path} of {self.name} is neither in git nor in DVC's cache or default remote: {error}"

@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,7 @@ def _sync(store: Store | None, wanted: Sequence[Revision], experiments: set[str]
             states.append("complete")
             continue
         with tempfile.TemporaryDirectory() as folder:
-            lock = _file(revision, "dvc.lock", Path(folder))
+            lock = _copy(revision, "dvc.lock", Path(folder))
             trained = dvc_lock.read(lock.read_text(encoding="utf-8")) if lock else None
             if trained:
                 states.append(_bring(store, revision, trained, Path(folder), experiments, dry_run=dry_run))
@@ -85,62 +86,41 @@ def _bring(
 ) -> str:
     """Completes the run of a revision, and says in a line what it lacked."""
     run = results.find(store, trained) if store else None
-    registered = run is not None and registry.TAG in run.data.tags
-    model_pt = None if registered else _model(revision, trained, folder)
-    name, tags = (revision.name, _tags(revision)) if revision.commit else (f"workspace-{trained.model[:8]}", {})
-    files = _results(revision, trained, folder)
+    wanted = {path: trained.outs[path] for path in FILES & trained.outs.keys()}
+    wanted |= dict.fromkeys(revision.files(FIGURES) if FIGURES in trained.outs else [], "")
+    if run is None or registry.TAG not in run.data.tags:
+        wanted[dvc_lock.MODEL] = trained.model
+    copies = {path: _copy(revision, path, folder, digest) for path, digest in sorted(wanted.items())}
+    for path in (path for path, copy in copies.items() if copy is None):
+        tqdm.write(f"{revision.name}: {path} of dvc.lock is neither in git nor in DVC's cache or remote; left out")
+    is_whole, model_pt = None not in copies.values(), copies.pop(dvc_lock.MODEL, None)
+    files = {path.replace(FIGURES, "figures"): copy for path, copy in copies.items() if copy}
+    name = revision.name if revision.commit else f"workspace-{trained.model[:8]}"
+    tags = _tags(revision) if revision.commit else {}
     stored, added = results.complete(
         store, trained, name, tags, files, model_pt, replace=not revision.commit, dry_run=dry_run
     )
     if added:
         rest = f" and {len(added) - 4} more" if len(added) > 4 else ""
-        title = revision.name if revision.commit else "workspace"
-        tqdm.write(f"{title}: {'would add' if dry_run else 'added'} {', '.join(added[:4])}{rest}")
-    if store and not dry_run:
-        _note_done(store, stored, revision, experiments, is_whole=registered or model_pt is not None)
+        tqdm.write(f"{revision.name}: {'would add' if dry_run else 'added'} {', '.join(added[:4])}{rest}")
+    if store and revision.commit and not dry_run:
+        _note_done(store, stored, revision, experiments, is_whole=is_whole)
     return "new" if run is None else "completed" if added else "complete"
 
 
-def _file(revision: Revision, path: str, folder: Path) -> Path | None:
-    """Returns a file of a revision, in `folder` if it is not one of the workspace; or None if it is at no place."""
-    if not revision.commit:
-        here = repository() / path
-        return here if here.is_file() else None
+def _copy(revision: Revision, path: str, folder: Path, digest: str = "") -> Path | None:
+    """Copies a file of a revision into a folder; returns None if it is nowhere, or has another MD5 than is asked for.
+
+    Where a file of the workspace is not it, such as after a training was interrupted, that of the last commit may be.
+    """
     copy = folder / path
     copy.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        copy.write_bytes(revision.read(path))
-    except ValueError:
-        return None
-    return copy
-
-
-def _model(revision: Revision, trained: Trained, folder: Path) -> Path | None:
-    """Returns the model file; where that of the workspace is another one, that of the last commit may be it."""
-    for place in (revision, *(() if revision.commit else (Revision("HEAD"),))):
-        found = _file(place, dvc_lock.MODEL, folder)
-        if found and md5(found) == trained.model:
-            return found
-    name = revision.name if revision.commit else "workspace"
-    tqdm.write(f"{name}: model {trained.model[:8]} is neither in DVC's cache nor on its remote; left out")
+    for place in (revision, *([] if revision.commit else [Revision("HEAD")])):
+        with suppress(ValueError):
+            copy.write_bytes(place.read(path))
+            if not digest or md5(copy) == digest:
+                return copy
     return None
-
-
-def _results(revision: Revision, trained: Trained, folder: Path) -> dict[str, Path]:
-    """Returns the files that came of the model, as dvc.lock has them: name in the run -> file."""
-    found = {}
-    for path in sorted(FILES & trained.outs.keys()):
-        file = _file(revision, path, folder)
-        if file and md5(file) == trained.outs[path]:
-            found[path] = file
-        elif revision.commit:
-            tqdm.write(f"{revision.name}: {path} is neither in git nor in DVC's cache; left out")
-    if FIGURES in trained.outs:
-        here = [f"{FIGURES}/{path.name}" for path in (repository() / FIGURES).glob("*.png")]
-        for path in revision.files(FIGURES) if revision.commit else sorted(here):
-            if file := _file(revision, path, folder):
-                found[path.removeprefix("metrics/")] = file
-    return found
 
 
 def _tags(revision: Revision) -> dict[str, str]:
@@ -160,6 +140,5 @@ def _note_done(store: Store, run: Any, revision: Revision, experiments: set[str]
         store.tag(run, _tags(revision))
     if revision.experiment and run.data.tags.get("dvc.exp.name") == revision.experiment != run.info.run_name:
         store.client.update_run(run.info.run_id, name=revision.experiment)
-    if revision.commit and is_whole:
-        commits = {*run.data.tags.get(DONE, "").split(), revision.commit[:12]}
-        store.tag(run, {DONE: " ".join(sorted(commits))})
+    if is_whole:
+        store.tag(run, {DONE: " ".join(sorted({*run.data.tags.get(DONE, "").split(), revision.commit[:12]}))})
