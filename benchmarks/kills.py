@@ -98,7 +98,7 @@ def make_template(template: Path, corpus: Path) -> None:
             phase = 2 * np.pi * frequency * (1 + 0.1 * number) * np.arange(3 * RATE) / RATE
             sound = 0.4 * np.sin(phase) + 0.05 * random_state.standard_normal(len(phase))
             soundfile.write(corpus / genre / f"{number}.wav", sound.clip(-1, 1), RATE)
-    making = [sys.executable, "-c", "from genre.tracking import Store; Store()"]
+    making = [sys.executable, "-c", "from genre.tracking.mlflow_store import Store; Store()"]
     subprocess.run(
         making,
         cwd=template,

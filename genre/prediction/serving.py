@@ -19,15 +19,18 @@ class Served:
         """Returns `genre` and `probabilities` (genre -> probability) for each row: `audio`, a file's bytes, or `path`.
 
         Raises:
-            ValueError: A row has neither, or its recording cannot be decoded; the message tells the row, from 0.
+            MlflowException: A row has neither, or its recording cannot be decoded; the message tells the row, from 0.
+                MLflow answers with it and status 400; to any other error it adds the server's stack trace.
         """
+        from mlflow.exceptions import MlflowException
+
         del params
         answers = []
         for number, row in enumerate(requests.to_dict("records")):
             try:
                 answers.append(self._answer(row))
             except (ValueError, OSError) as error:
-                raise ValueError(f"row {number}: {error}") from error
+                raise MlflowException.invalid_parameter_value(f"row {number}: {error}") from error
         return pd.DataFrame(answers, columns=["genre", "probabilities"])
 
     def _answer(self, row: dict[str, Any]) -> dict[str, Any]:
@@ -36,7 +39,10 @@ class Served:
             with tempfile.NamedTemporaryFile(prefix="audio-") as file:
                 file.write(audio)
                 file.flush()
-                predicted = self.predictor.predict(Path(file.name))
+                try:
+                    predicted = self.predictor.predict(Path(file.name))
+                except (ValueError, OSError) as error:  # names a file of the server
+                    raise ValueError(str(error).replace(file.name, "audio")) from error
         elif isinstance(path, str):
             predicted = self.predictor.predict(Path(path))
         else:

@@ -1,8 +1,10 @@
 import base64
+import tempfile
 
 import pandas as pd
 import pytest
 import soundfile
+from mlflow.exceptions import MlflowException
 
 from genre.network import model_file, unet
 from genre.prediction import example, serving
@@ -65,8 +67,11 @@ def test_the_example_is_a_request_that_gets_an_answer(model_pt):
     ],
 )
 def test_a_request_that_cannot_be_answered_is_told_by_its_row(model_pt, request_, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(MlflowException, match=message) as raised:
         serving._load_pyfunc(str(model_pt)).predict(pd.DataFrame([request_]))
+    assert raised.value.get_http_status_code() == 400
+    assert tempfile.gettempdir() not in raised.value.message
+    assert "stack_trace" not in raised.value.serialize_as_json()
 
 
 class Versions:
