@@ -149,7 +149,9 @@ def test_a_server_that_dies_in_training_costs_no_result_and_sync_completes_the_r
     with serving(*words, house=house, port=port, path="health"):
         house.run("genre", "sync", MLFLOW_TRACKING_URI=address)
         (run,) = recorded({"left"}).values()
-        assert {one.step for one in Store().client.get_metric_history(run.info.run_id, "epoch/train_loss")} == set(range(1, 201))
+        assert {one.step for one in Store().client.get_metric_history(run.info.run_id, "epoch/train_loss")} == set(
+            range(1, 201)
+        )
         again = house.run("genre", "sync", MLFLOW_TRACKING_URI=address).stdout
         assert "runs added: 0, completed: 0" in again
 
