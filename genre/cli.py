@@ -113,6 +113,7 @@ def _as_json(path: Path, predicted: "Prediction") -> str:
     return json.dumps({
         "file": str(path),
         "genre": predicted.genre,
+        "unsure": predicted.unsure,
         "probabilities": predicted.by_genre(),
         "clips": [
             {"start_seconds": round(float(start), 2), **predicted.by_genre(clip)}
@@ -124,7 +125,8 @@ def _as_json(path: Path, predicted: "Prediction") -> str:
 def _as_text(path: Path, predicted: "Prediction") -> str:
     ranked = sorted(predicted.by_genre().items(), key=lambda item: -item[1])[:3]
     probabilities = ", ".join(f"{genre} {probability:.0%}" for genre, probability in ranked)
-    return messages.printable(f"{path}: {predicted.genre}  ({probabilities})")
+    answer = "unsure" if predicted.unsure else predicted.genre
+    return messages.printable(f"{path}: {answer}  ({probabilities})")
 
 
 def _recipe(arguments: argparse.Namespace) -> int:

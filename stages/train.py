@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 import torch
+from torch import Tensor, nn
 
 from genre.audio.params import Spectrogram
 from genre.console import stage
@@ -30,7 +31,6 @@ def main(settings: Settings, values: Path, index: Path, split_csv: Path, model_p
     network_params = {"n_mels": spectrogram.n_mels, "clip_frames": clip.clip_frames, **model.model_dump()}
     network = model_file.make_network(network_params, len(genres))
     device = hardware.choose_hardware(train.device, train.precision)
-    valid = batches.validation_clips(spectrograms, table, genres, clip)
     inputs, parameters = (values, index, split_csv), flat(clip, spectrogram, augment, model, train)
     key = run_key.run_key(inputs, parameters, {**vars(device), "torch": torch.__version__})
     path, source = repository() / ".checkpoints" / f"{key}.pt", {}
@@ -44,6 +44,7 @@ def main(settings: Settings, values: Path, index: Path, split_csv: Path, model_p
             source = {"licence": musicnn.LICENCE, "citation": musicnn.CITATION}
             run.log_epoch(state.history[0])
         else:
+            valid = batches.validation_clips(spectrograms, table, genres, clip)
             learners = batches.training_clips(spectrograms, table, genres, clip, augment, train)
             print(
                 f"{len(learners.tracks)} tracks, {len(learners)} clips an epoch, on {device.device}, {device.precision}"
@@ -52,11 +53,7 @@ def main(settings: Settings, values: Path, index: Path, split_csv: Path, model_p
                 network, learners, valid, train, hardware=device, checkpoint_path=path, key=key, on_epoch=run.log_epoch
             )
             network.load_state_dict(state.best)
-            calibrated = calibration.NOT_FITTED
-            if valid is not None:
-                logits = inference.compute_logits(network, valid[0], hardware=device).numpy()
-                of_tracks = logits.reshape(-1, clip.clips_per_track, len(genres))
-                calibrated = calibration.fit(of_tracks, valid[1][:: clip.clips_per_track].numpy())
+            calibrated = _calibration(network, valid, clip.clips_per_track, device)
         tables.write_csv(_history(state), history_csv)
         model_file.save(
             model_pt, network, network_params=network_params, genres=genres, clip_params=clip.model_dump(),
@@ -64,6 +61,17 @@ def main(settings: Settings, values: Path, index: Path, split_csv: Path, model_p
         )  # fmt: skip
         run.finish(model_pt, best_epoch=state.best_epoch)
     checkpoint.prune(path)
+
+
+def _calibration(
+    network: nn.Module, valid: tuple[Tensor, Tensor] | None, clips_per_track: int, device: hardware.Hardware
+) -> dict[str, float]:
+    """Fits temperature and threshold to the validation clips; without any, probabilities stay as they are."""
+    if valid is None:
+        return calibration.NOT_FITTED
+    logits = inference.compute_logits(network, valid[0], hardware=device).numpy()
+    of_tracks = logits.reshape(-1, clips_per_track, logits.shape[1])
+    return calibration.fit(of_tracks, valid[1][::clips_per_track].numpy())
 
 
 def _history(state: checkpoint.TrainingState) -> pd.DataFrame:

@@ -51,7 +51,7 @@ class Account:
     _end: int | None = None
 
     def note(self, packet: "av.Packet[AudioStream]", frames: list[av.AudioFrame]) -> None:
-        """Enters a packet, and the frames that the decoder gave for it."""
+        """Adds a packet to the account, and the frames that the decoder made of it."""
         decoded, length = self.came(frames), (packet.duration or 0) * self.time_base
         if frames:
             self.good += packet.size
@@ -67,18 +67,18 @@ class Account:
             self._note_place(packet, packet.pos)
 
     def came(self, frames: list[av.AudioFrame]) -> float:
-        """Enters frames; gives how many seconds they are."""
+        """Adds frames to the account; returns how many seconds they last."""
         seconds = sum(frame.samples / frame.sample_rate for frame in frames if frame.sample_rate)
         self.decoded += seconds
         return seconds
 
     def refuse(self, packet: "av.Packet[AudioStream]") -> None:
-        """Enters a packet that the decoder refused; FFmpeg also makes packets of tags between two recordings."""
+        """Adds a packet that the decoder refused; FFmpeg also makes packets of tags between two recordings."""
         if not bytes(packet)[:4].startswith(TAGS):
             self.failed += packet.size
 
     def lost(self) -> tuple[float, str]:
-        """Gives the seconds that are missing, and who says so; to be asked at the end."""
+        """Returns the estimated seconds of missing sound and the reason, as text; call it after the last packet."""
         span = (self._last - (self._first or 0)) * self.time_base if self.format in TIMED else 0.0
         most_by_bytes = self.stated if self._header_knows() else LONGEST
         failed = self.decoded * (1 + self.failed / max(1, self.good))
@@ -97,7 +97,7 @@ class Account:
         return max(0.0, most - self.padding - self.decoded), why
 
     def _header_knows(self) -> bool:
-        """Says whether the header speaks of all that is there, and so knows the length better than bytes tell it.
+        """Returns whether the header describes all that is there, and so knows the length better than the bytes.
 
         It does not where a second recording stands behind the first. A WAV's may state any size.
         """
@@ -119,7 +119,7 @@ class Account:
         return sum(end - start for start, end in [*self.gaps, *tail] if not self._is_tag(start))
 
     def _is_tag(self, start: int) -> bool:
-        """Says whether what stands between packets is known to be no sound: a tag, or a further chunk of a WAV."""
+        """Returns whether what stands between packets is known to be no sound: a tag, or a further chunk of a WAV."""
         if self.format not in CHUNKED:
             return self.window.at(start, 4).startswith(TAGS)
         name = self.window.at(start + start % 2, 4)
@@ -127,7 +127,7 @@ class Account:
 
 
 def stated_seconds(window: Window, container: "av.container.InputContainer", stream: AudioStream) -> float:
-    """Gives the length that a file's header states, or 0: bare frames have no header, FFmpeg would only estimate."""
+    """Returns the length that a file's header states, or 0: bare frames have no header, FFmpeg would only estimate."""
     form = container.format.name.split(",")[0]
     if form in BARE | STREAMED:
         return 0.0
@@ -139,7 +139,7 @@ def stated_seconds(window: Window, container: "av.container.InputContainer", str
 
 
 def _padding(packet: "av.Packet[AudioStream]", length: float) -> float:
-    """Gives the seconds that a packet has for the decoder alone: before its sound, or behind it."""
+    """Returns the seconds that a packet has for the decoder alone: before its sound, or behind it."""
     rate = packet.stream.codec_context.sample_rate
     if not packet.has_sidedata("skip_samples") or not rate:
         return 0.0

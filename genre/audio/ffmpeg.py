@@ -132,7 +132,7 @@ class FFmpegReader:
         return round(8 * sum(part.account.size for part in self._parts) / seconds) if seconds else 0
 
     def lost(self) -> tuple[float, float, str]:
-        """Gives how many seconds are missing, of how many, and why; known at the end."""
+        """Returns how many seconds are missing, of how many, and why; known at the end."""
         losses = [part.account.lost() for part in self._parts]
         seconds = sum(loss for loss, _ in losses)
         decoded = sum(part.account.decoded for part in self._parts)
@@ -218,7 +218,7 @@ class _Run:
 
 
 def _samples(frame: av.AudioFrame) -> Block:
-    """Gives a frame's samples, full scale is 1: `(time, channel)`."""
+    """Returns a frame's samples, full scale is 1: `(time, channel)`."""
     values = frame.to_ndarray()
     values = values.T if frame.format.is_planar else values.reshape(-1, frame.layout.nb_channels)
     silence, scale = SCALES.get(values.dtype.str[1:], (0.0, 1.0))

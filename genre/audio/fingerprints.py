@@ -232,7 +232,7 @@ def _candidates(peaks: list[Integers]) -> Iterator[tuple[int, int, Integers]]:
 
 
 def _frequent(tracks: Integers, offsets: Integers) -> Iterator[tuple[int, Integers]]:
-    """Gives each track with a frequent offset: that one first, then the most frequent of the others."""
+    """Returns each track with a frequent offset: that one first, then the most frequent of the others."""
     span = 2 * int(np.abs(offsets).max(initial=0)) + 1
     keys, counts = np.unique(tracks * span + offsets + span // 2, return_counts=True)
     strong = np.isin(keys // span, keys[counts >= MIN_LANDMARKS] // span)
@@ -275,7 +275,7 @@ def _score(reference: Integers, other: Integers, offsets: Integers) -> float:
 def _coincidences(
     reference: Integers, other: Integers, offset: int
 ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-    """Tells which peaks of `reference`, moved by `offset` frames, are within `other`, and which of these it has too.
+    """Returns which peaks of `reference`, moved by `offset` frames, are within `other`, and which of these it has too.
 
     One frame and one bin of difference are allowed: as much as another phase of the frames or an encoder moves a peak.
     """

@@ -39,7 +39,7 @@ def ogg_links(file: Window) -> list[Window]:
 
 
 def behind_tag(file: Window) -> list[Window]:
-    """Gives what follows an ID3v2 tag: FFmpeg steps over one only in the formats where it is usual.
+    """Returns what follows an ID3v2 tag: FFmpeg steps over one only in the formats where it is usual.
 
     Source: id3.org, "ID3 tag version 2.4.0", section 3.1: the size has four times seven bits.
     """
@@ -63,13 +63,13 @@ def behind_junk(file: Window) -> list[Window]:
 
 
 def _is_whole(file: Window, place: int) -> bool:
-    """Says whether a WAV or AIFF ends where the file does; packers put its header in front of what they packed."""
+    """Returns whether a WAV or AIFF ends where the file does; packers put its header in front of what they packed."""
     stated = stated_size(file.at(place, 12))
     return abs(place + stated - file.size) <= 0.02 * file.size
 
 
 def xing_frames(file: Window, first: int) -> int:
-    """Gives the number of frames that an mp3 states in its Xing or Info header, or 0.
+    """Returns the number of frames that an mp3 states in its Xing or Info header, or 0.
 
     Args:
         file: The mp3.
@@ -87,7 +87,7 @@ def xing_frames(file: Window, first: int) -> int:
 
 
 def asf_seconds(file: Window) -> float:
-    """Gives the length that a wma or other ASF file states, or 0; FFmpeg ignores it where the file's end is missing.
+    """Returns the length that a wma or other ASF file states, or 0; FFmpeg ignores it where the file's end is missing.
 
     Source: Microsoft, "Advanced Systems Format (ASF) Specification", section 3.2, "File Properties Object".
     """
@@ -100,7 +100,7 @@ def asf_seconds(file: Window) -> float:
 
 
 def _find(file: Window, mark: bytes, place: int) -> int:
-    """Gives the place of the next `mark` at or behind `place`, or -1."""
+    """Returns the place of the next `mark` at or behind `place`, or -1."""
     while place < file.size:
         data = file.at(place, SEARCHED)
         found = data.find(mark)

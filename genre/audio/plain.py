@@ -46,7 +46,7 @@ class PlainReader:
         return int(8 * self._frame_bytes * self.sample_rate)
 
     def agrees_with(self, window: Window) -> bool:
-        """Says whether it is plain, and all of the file but a small rest is samples.
+        """Returns whether it is plain, and all of the file but a small rest is samples.
 
         Where a header states too little, FFmpeg finds out what the file holds.
         """
@@ -63,13 +63,13 @@ class PlainReader:
                 return
 
     def _cut_frames(self, window: Window) -> int:
-        """Gives how many samples the header states beyond the end of the file: libsndfile believes the file."""
+        """Returns how many samples the header states beyond the end of the file: libsndfile believes the file."""
         stated = stated_size(window.at(0, 12))
         return max(0, stated - window.size) // self._frame_bytes if self._frame_bytes else 0
 
 
 def stated_size(head: bytes) -> int:
-    """Gives the file's size in bytes as its header states it, or 0 where a writer did not know."""
+    """Returns the file's size in bytes as its header states it, or 0 where a writer did not know."""
     order: Literal["little", "big"] = "little" if head[:4] in (b"RIFF", b"dns.") else "big"
     if head[:4] in (b".snd", b"dns."):
         offset, size = (int.from_bytes(head[at : at + 4], order) for at in (4, 8))

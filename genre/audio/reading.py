@@ -93,7 +93,7 @@ class Reader:
             yield block
 
     def recording(self, peak: float) -> Recording:
-        """Says what was read; to be asked at the end."""
+        """Returns what the recording is; call it after the last block."""
         source, seconds = self._source, self._samples / self.sample_rate
         lost, whole, why = self._lost(seconds)
         told = lost > max(PADDING_SECONDS, min(TOLD_SECONDS, TOLD_SHARE * whole))
@@ -143,7 +143,7 @@ def opened(path: Path) -> Iterator[Reader]:
 
 
 def mono(block: Block) -> Waveform:
-    """Gives the mean of all channels: `(time, channel)` -> `(time,)`."""
+    """Returns the mean of all channels: `(time, channel)` -> `(time,)`."""
     channels = block.shape[1]
     if channels >= PAIRWISE:
         mean: Waveform = block.mean(axis=1, dtype=np.float32)

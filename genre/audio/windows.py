@@ -63,7 +63,7 @@ class Window(io.RawIOBase):
         return True
 
     def tell(self) -> int:
-        """Gives the position."""
+        """Returns the position."""
         return self._position
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:

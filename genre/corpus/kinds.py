@@ -35,7 +35,7 @@ RATES = (44100, 48000, 32000)  # Hz, MPEG 1; half of it in MPEG 2, a quarter in 
 
 
 def is_recording(path: Path) -> bool:
-    """Says whether a file is to be read as a recording: by its suffix, or by its content where that is no help.
+    """Returns whether a file is to be read as a recording: by its suffix, or by its content where that is no help.
 
     Raises:
         OSError: The file has no telling suffix, and cannot be read.
@@ -45,7 +45,7 @@ def is_recording(path: Path) -> bool:
 
 
 def has_sound_mark(path: Path) -> bool:
-    """Says whether a file begins as one of the usual sound formats does.
+    """Returns whether a file begins as one of the usual sound formats does.
 
     Raises:
         OSError: The file cannot be read.
@@ -56,13 +56,13 @@ def has_sound_mark(path: Path) -> bool:
 
 
 def _two_frames(head: bytes) -> bool:
-    """Says whether two frames of mp3 (or of AAC) follow one another at the start."""
+    """Returns whether two frames of mp3 (or of AAC) follow one another at the start."""
     length = _frame_length(head)
     return length > 0 and _frame_length(head[length:]) > 0
 
 
 def _frame_length(data: bytes) -> int:
-    """Gives the length in bytes of the frame that `data` begins with, or 0. Source: ISO 11172-3, ISO 13818-7."""
+    """Returns the length in bytes of the frame that `data` begins with, or 0. Source: ISO 11172-3, ISO 13818-7."""
     if len(data) < 7 or data[0] != 0xFF or data[1] & 0xE0 != 0xE0:
         return 0
     version, layer = data[1] >> 3 & 3, data[1] >> 1 & 3

@@ -57,7 +57,7 @@ def _of_genres(usable: Sequence[ScannedFile], unusable: Sequence[ScannedFile]) -
     kept, lost = (Counter(file.genre for file in files if "/" in file.file) for files in (usable, unusable))
     for genre in sorted(lost):
         if lost[genre] >= kept[genre]:
-            yield f"warning: genre {genre!r} lost {lost[genre]} of its {lost[genre] + kept[genre]} recordings"
+            yield f"warning: genre {genre!r} lost {lost[genre]} of its {_many(lost[genre] + kept[genre], 'recording')}"
 
 
 def _of_sources(usable: Sequence[ScannedFile]) -> Iterator[str]:

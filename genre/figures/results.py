@@ -261,7 +261,7 @@ def baseline_comparison(scores: pd.DataFrame) -> Figure:
 
 
 def _has_numbers(table: pd.DataFrame, column: str) -> bool:
-    """Says whether the column exists and is not empty: an empty CSV column comes as text or as NaN."""
+    """Returns whether the column exists and is not empty: an empty CSV column comes as text or as NaN."""
     return column in table and bool(pd.to_numeric(table[column], errors="coerce").notna().any())
 
 
@@ -284,7 +284,7 @@ def _counts(actual: Sequence[str], predicted: Sequence[str], genres: Sequence[st
 def _reliability(
     confidence: Values, correct: npt.NDArray[np.bool_], bins: int
 ) -> tuple[npt.NDArray[np.int64], Values, Values]:
-    """Gives count, mean confidence and accuracy of each bin, each `(bin,)`; means of empty bins are 0."""
+    """Returns count, mean confidence and accuracy of each bin, each `(bin,)`; means of empty bins are 0."""
     if not len(confidence) or len(confidence) != len(correct):
         raise ValueError(
             f"confidence and correct must be of equal length and not empty, got {len(confidence)} and {len(correct)}"

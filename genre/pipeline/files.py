@@ -13,7 +13,7 @@ from typing import Any
 
 @contextmanager
 def replacing(path: Path, *, shared: bool = False) -> Iterator[Path]:
-    """Gives a temporary path beside `path`, renamed to it at the end, removed if the block raises.
+    """Yields a temporary path beside `path`, renamed to it at the end, removed if the block raises.
 
     The temporary name keeps the suffix, and depends on `path` alone: what a killed run left is overwritten
     by the next one. Where several processes may write the same file at once (`shared`), each has its own.
@@ -65,7 +65,7 @@ def _rounded(value: Any) -> Any:
 
 @contextmanager
 def replacing_folder(path: Path) -> Iterator[Path]:
-    """Gives the path of a folder to be made, renamed to `path` at the end, removed with all in it if the block raises.
+    """Yields the path of a folder to be made, renamed to `path` at the end, removed with all in it if the block raises.
 
     What is at `path` already goes only when the new folder is complete.
     """

@@ -12,7 +12,7 @@ CHORD = (220.0, 277.2, 329.6)  # A major
 
 
 def recording() -> bytes:
-    """Gives the bytes of a wav file: one channel of 8 bits."""
+    """Returns the bytes of a wav file: one channel of 8 bits."""
     time = np.arange(RATE * SECONDS) / RATE
     tones = sum(np.sin(2 * np.pi * frequency * time) for frequency in CHORD) / len(CHORD)
     samples = np.round(127.5 + 120 * tones * np.exp(-time / 4)).astype(np.uint8)
@@ -26,5 +26,5 @@ def recording() -> bytes:
 
 
 def request() -> pd.DataFrame:
-    """Gives a request as `genre.serving` takes it, of one recording."""
+    """Returns a request as `genre.serving` takes it, of one recording."""
     return pd.DataFrame({"audio": [recording()]})

@@ -8,9 +8,6 @@ from genre.pipeline import tables
 from genre.splits import groups, gtzan, protocols
 from genre.splits.params import Split
 
-# What to set instead of a value that is meant for GTZAN only.
-ALTERNATIVES = {"split.protocol fault-filtered": "stratified"}
-
 
 def assign(
     section: Split, source: str, table: pd.DataFrame, pairs: pd.DataFrame, gtzan_folder: Path, lists: Path
@@ -49,14 +46,10 @@ def assign(
 
 
 def _check_gtzan(section: Split, source: str, table: pd.DataFrame, folder: Path) -> None:
-    """Refuses what is known about GTZAN's recordings for a corpus that is another one."""
-    asked = {
-        "split.protocol fault-filtered": section.protocol == "fault-filtered",
-    }
+    """Refuses the published split of GTZAN for another corpus."""
     reason = gtzan.not_gtzan(source, table, folder)
-    for name, is_asked in asked.items():
-        if is_asked and reason:
-            raise ValueError(f"{name} is for GTZAN only, {reason}; set it to {ALTERNATIVES[name]}")
+    if section.protocol == "fault-filtered" and reason:
+        raise ValueError(f"split.protocol fault-filtered is for GTZAN only, {reason}; set it to stratified")
 
 
 def _subset_list(section: Split, table: pd.DataFrame, gtzan_folder: Path, lists: Path) -> pd.DataFrame:
@@ -137,7 +130,8 @@ def leak_message(section: Split, leaks: pd.DataFrame) -> str:
     """
     first = leaks.iloc[0]
     remedy = "change the list" if section.listed else "set split.group_by to repetition"
+    many = "1 recording is" if len(leaks) == 1 else f"{len(leaks)} recordings are"
     return (
-        f"{len(leaks)} recordings are in two subsets, the first is {first['track_a']} ({first['subset_a']}) = "
-        f"{first['track_b']} ({first['subset_b']}); {remedy}, or set split.leaks to warn"
+        f"{many} in two subsets, the first is {first['track_a']} ({first['subset_a']}) = {first['track_b']} "
+        f"({first['subset_b']}); {remedy}, or set split.leaks to warn"
     )

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from genre.pipeline.tables import SUBSETS, held_out
+from genre.pipeline.tables import LEFT_OUT, SUBSETS, held_out
 
 
 def stratified(table: pd.DataFrame, *, valid: float, test: float, seed: int, groups: Sequence[str]) -> pd.Series:
@@ -145,4 +145,4 @@ def left_out(table: pd.DataFrame, wanted: pd.DataFrame) -> pd.DataFrame:
     listed_tracks, corpus_tracks = set(wanted["track"]), set(table["track"])
     rows = [(track, "are listed, but not in the corpus") for track in sorted(listed_tracks - corpus_tracks)]
     rows += [(track, "are in the corpus, but not listed") for track in sorted(corpus_tracks - listed_tracks)]
-    return pd.DataFrame(rows, columns=["track", "reason"])
+    return pd.DataFrame(rows, columns=list(LEFT_OUT))

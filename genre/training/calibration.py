@@ -93,5 +93,5 @@ def unsure_threshold(confidence: npt.NDArray[np.float64], *, target: float = 0.9
 
 
 def answered(confidence: npt.NDArray[np.float64], threshold: float) -> npt.NDArray[np.bool_]:
-    """Says of each track whether it is answered: `(track,)`; the others are unsure."""
+    """Returns for each track whether its confidence is at least `threshold`: `(track,)`; the others are unsure."""
     return np.asarray(confidence >= threshold)

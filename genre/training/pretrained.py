@@ -74,10 +74,10 @@ def fit(
     labels = np.array([genres.index(genre) for genre in rows["genre"]])
     features = compute_features(network, store, list(rows["track"]), clips, hardware, checkpoint_path)
     logits = cross_validated_logits(features, labels, seed=seed)  # before the head: a genre may have too few tracks
-    network.head = fit_head(features, labels).to(hardware.device)
+    head = fit_head(features, labels)
     with torch.inference_mode():
-        fitted = network.head.cpu()(torch.from_numpy(features)).double().log_softmax(dim=2).numpy()
-    network.head.to(hardware.device)
+        fitted = head(torch.from_numpy(features)).double().log_softmax(dim=2).numpy()
+    network.head = head.to(hardware.device)
     by_clip = fitted.reshape(-1, len(genres))
     actual = labels.repeat(features.shape[1])
     row = {

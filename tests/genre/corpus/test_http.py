@@ -23,20 +23,10 @@ from tests.genre.corpus.faulty_server import (
     whole,
 )
 
+pytestmark = pytest.mark.usefixtures("no_proxy")
 CONTENT = random.Random(1).randbytes(200_000)
 HASTY = RetryPolicy(connect=1, read=0.3, tries=3, backoff=0.001, longest=1)
 ONCE = RetryPolicy(connect=1, read=0.3, tries=1)
-
-
-@pytest.fixture(scope="module")
-def server():
-    with serving() as server:
-        yield server
-
-
-@pytest.fixture(autouse=True)
-def no_proxy(monkeypatch):
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
 
 
 @pytest.fixture

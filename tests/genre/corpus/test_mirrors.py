@@ -18,20 +18,10 @@ from genre.corpus.http import RetryPolicy
 from genre.corpus.mirrors import Mirror, cache_folder, fetch
 from tests.genre.corpus.faulty_server import answer, chunked, drip, ranged, serving, slow, whole
 
+pytestmark = pytest.mark.usefixtures("no_proxy")
 CONTENT = random.Random(1).randbytes(200_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 HASTY = RetryPolicy(connect=1, read=0.3, tries=3, backoff=0.001, longest=1, lock=5)
-
-
-@pytest.fixture(scope="module")
-def server():
-    with serving() as server:
-        yield server
-
-
-@pytest.fixture(autouse=True)
-def no_proxy(monkeypatch):
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
 
 
 def mirror(url, content=CONTENT, name="file.tar.gz"):

@@ -45,6 +45,20 @@ def test_probabilities_are_the_mean_over_the_clips(model_pt, song):
     assert predicted.starts[0] == 0
 
 
+def test_a_prediction_below_the_threshold_is_unsure_and_the_most_probable_genre_is_still_told(
+    monkeypatch, capsys, tmp_path, song
+):
+    path = tmp_path / "careful.pt"
+    careful = CONTENT | {"calibration": {"temperature": 1.0, "unsure_below": 1.01}}
+    model_file.save(path, unet.GenreNet(genres=3, **TINY), network_params=TINY, **careful)
+    assert genre(monkeypatch, "predict", song, "--model", path) == 0
+    assert capsys.readouterr().out.startswith(f"{song}: unsure  (")
+    assert genre(monkeypatch, "predict", song, "--json", "--model", path) == 0
+    predicted = json.loads(capsys.readouterr().out)
+    assert predicted["unsure"] is True
+    assert predicted["genre"] in CONTENT["genres"]
+
+
 def test_the_command_prints_a_line_and_json(monkeypatch, capsys, model_pt, song):
     assert genre(monkeypatch, "predict", song, "--model", model_pt) == 0
     assert capsys.readouterr().out.startswith(f"{song}: ")
