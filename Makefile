@@ -14,8 +14,8 @@ repro: $(READY)  ## reproduce the pipeline: data, model, metrics, figures, MLflo
 	dvc repro
 	-@case "$$GENRE_TRACKING" in off|0|false|no) ;; *) genre sync ;; esac
 
-experiments: $(READY)  ## the experiments side by side: what differs, and accuracy by clip and track
-	dvc exp show --no-pager --only-changed --drop '.*(train\.(clip|track)|loss|_low|_high|f1|top2|calib)'
+experiments: $(READY)  ## the experiments side by side: what differs, and accuracy with its interval
+	genre experiments
 
 test: $(READY)  ## the tests, without the slow ones
 	pytest
