@@ -54,7 +54,7 @@ def filter_reach(old: int, new: int) -> int:
 
 @cache
 def _filters(old: int, new: int, periods: int) -> sparse.csr_array:
-    """Makes the weights of `periods` periods: `(periods * new, sample)`; sample 0 is `filter_reach` before the first."""
+    """Makes the weights of `periods` periods: `(periods * new, sample)`, from the sample `filter_reach` before."""
     kernels = _kernels(old, new)
     phase, sample = np.nonzero(kernels)
     period = np.arange(periods)[:, None]
