@@ -61,11 +61,11 @@ def _parsed(text: str) -> object:
 
 def _check_shapes(path: Path, session: onnxruntime.InferenceSession, model: Trained) -> None:
     """Checks that the network takes the clips and gives the genres that the metadata tells of."""
-    clip = [model.spectrogram.n_mels, model.clips.clip_frames]
+    clip, genres = [model.spectrogram.n_mels, model.clips.clip_frames], [len(model.genres)]
     ends = (session.get_inputs(), session.get_outputs())
     inputs, outputs = ({one.name: one.shape[1:] for one in some} for some in ends)
-    if inputs != {INPUT: clip} or outputs != {OUTPUT: [len(model.genres)]}:
+    if inputs != {INPUT: clip} or outputs != {OUTPUT: genres}:
         raise ValueError(
-            f"{path} must take {INPUT} of {clip} and give {OUTPUT} of {[len(model.genres)]}, got {inputs} and {outputs}; "
+            f"{path} must take {INPUT} of {clip} and give {OUTPUT} of {genres}, got {inputs} and {outputs}; "
             "export the model again"
         )

@@ -41,7 +41,8 @@ class Trained:
         """Computes the genres' probabilities of clips `(clip, mel, frame)`: `(clip, genre)`."""
         logits = self.logits(clips) / np.float32(self.temperature)
         powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return powers / powers.sum(axis=1, keepdims=True)
+        probabilities: Logits = powers / powers.sum(axis=1, keepdims=True)
+        return probabilities
 
 
 def trained(path: Path, logits: Callable[[Clip], Logits], content: Mapping[str, Any]) -> Trained:
