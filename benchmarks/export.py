@@ -83,7 +83,7 @@ def _light(genre: Path, onnx: Path, paths: list[Path], expected: dict[Path, Pred
         for name, value in zip(one.genres, one.probabilities, strict=True)
     )
     print(
-        f"{genre}: the same genre in {same} of {len(expected)}; probabilities, as printed, differ by at most {largest:.1e}"
+        f"{genre}: the same genre in {same} of {len(expected)}; printed probabilities differ by at most {largest:.1e}"
     )
 
 
