@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from tqdm import tqdm
 
 from genre.audio import decoding, fingerprints, mel
@@ -28,7 +27,6 @@ def analyse(paths: Sequence[Path], section: Spectrogram) -> Iterator[tuple[npt.N
         waveform = decoding.decode(path, section.sample_rate)
         return mel.log_mel(waveform, **section.model_dump()), fingerprints.fingerprint(waveform, section.sample_rate)
 
-    torch.set_num_threads(1)  # each thread takes a track of its own
     workers = cpu_count() or 1
     with ThreadPoolExecutor(workers) as threads:
         for start in tqdm(range(0, len(paths), workers * AHEAD), "spectrograms", unit="block", disable=None):

@@ -2,20 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from genre.audio import decoding, mel, reading
-from genre.audio.params import Spectrogram
-from genre.network import model_file
-from genre.network.hardware import Hardware
-from genre.network.inference import predict
-from genre.pipeline.settings import build, shown
-from genre.spectrograms.clips import window_starts
-from genre.spectrograms.params import Clips
 
 
 @dataclass(frozen=True)
@@ -50,19 +41,25 @@ class Prediction:
 class Predictor:
     """A trained model that predicts the genres of recordings.
 
+    Args:
+        model: A model file of the pipeline, computed by torch, or one that `genre export` wrote, whose name ends in
+            `.onnx`: ONNX Runtime computes it, and torch is not needed.
+
     Raises:
         ValueError: The file is not a model of this project.
     """
 
-    def __init__(self, model_pt: Path) -> None:
-        self.network, content = model_file.load(model_pt)
-        try:
-            self.spectrogram = build(Spectrogram, content["spectrogram"], f"{model_pt}")
-            self.clips = build(Clips, content["clip_params"], f"{model_pt}")
-            self.genres = _names(content["genres"])
-        except (ValueError, TypeError) as error:
-            raise ValueError(f"{model_pt} must be a model file of this project: {str(error)[:200]}") from error
-        self.calibration = content["calibration"]
+    def __init__(self, model: Path) -> None:
+        # Each is imported where it is used: only one of the two libraries need be installed.
+        if model.suffix == ".onnx":
+            from genre.prediction import onnx_model
+
+            self._trained = onnx_model.load(model)
+        else:
+            from genre.prediction import torch_model
+
+            self._trained = torch_model.load(model)
+        self.genres, self.spectrogram, self.clips = self._trained.genres, self._trained.spectrogram, self._trained.clips
 
     def predict(self, path: Path, *, step_seconds: float | None = None) -> Prediction:
         """Predicts the genre of a file from windows of a clip's length that cover all of it.
@@ -85,21 +82,17 @@ class Predictor:
         if step < 1:
             raise ValueError(f"the step between windows must be at least {hop:.3f} s, got {step_seconds}")
         starts = window_starts(len(mel_specgram), frames, step)
-        probabilities = self._probabilities([mel_specgram[start : start + frames].T for start in starts])
+        windows = np.stack([mel_specgram[start : start + frames].T for start in starts])  # (window, mel, frame)
+        probabilities = self._trained.probabilities(windows)
         mean = probabilities.mean(axis=0)
-        unsure = bool(mean.max() < self.calibration["unsure_below"])
+        unsure = bool(mean.max() < self._trained.unsure_below)
         return Prediction(self.genres, mean, probabilities, np.array(starts) * hop, unsure)
 
-    def _probabilities(self, windows: list[npt.NDArray[np.float16]]) -> npt.NDArray[np.float32]:
-        """Computes `(window, genre)` from windows `(mel, frame)`."""
-        clips, hardware = torch.from_numpy(np.stack(windows)), Hardware("cpu", "float32", torch.get_num_threads())
-        temperature = self.calibration["temperature"]
-        return np.asarray(predict(self.network, clips, hardware=hardware, temperature=temperature).numpy())
 
+def window_starts(frames: int, clip_frames: int, step: int) -> list[int]:
+    """Returns the first frames of windows of a clip's length that cover a recording of `frames` frames.
 
-def _names(genres: Any) -> list[str]:
-    """Returns `genres` if they are names, as the file of a model that was made by hand may have others."""
-    for genre in genres:
-        if not isinstance(genre, str):
-            raise ValueError(f"genres must be names, got {shown(genre)} ({type(genre).__name__})")
-    return list(genres)
+    Windows follow each other by `step` frames; the last one ends where the recording ends.
+    """
+    starts = list(range(0, frames - clip_frames + 1, step))
+    return starts if starts[-1] + clip_frames == frames else [*starts, frames - clip_frames]

@@ -26,15 +26,6 @@ def clip_starts(frames: int, clips_per_track: int, clip_frames: int, clip_spacin
     return [number * (frames - clip_frames) // (clips_per_track - 1) for number in range(clips_per_track)]
 
 
-def window_starts(frames: int, clip_frames: int, step: int) -> list[int]:
-    """Returns the first frames of windows of a clip's length that cover a recording of `frames` frames.
-
-    Windows follow each other by `step` frames; the last one ends where the recording ends.
-    """
-    starts = list(range(0, frames - clip_frames + 1, step))
-    return starts if starts[-1] + clip_frames == frames else [*starts, frames - clip_frames]
-
-
 def clips_of(
     store: SpectrogramStore, tracks: Sequence[str], *, clips_per_track: int, clip_frames: int, clip_spacing: str
 ) -> npt.NDArray[np.float16]:
