@@ -29,10 +29,11 @@ from genre.figures.page import (
 
 SUBSET_COLOURS = {"train": BLUE, "valid": ORANGE, "test": GREEN}
 MARKERS = ("o", "s", "^")
-SYSTEM_NAMES = {
+SYSTEM_NAMES = {  # in the order of tables and figures
+    "network": "the network",
+    "linear": "linear baseline",
+    "svm_mfcc": "SVM on MFCC statistics",
     "majority": "most frequent genre",
-    "linear": "logistic regression on mel bands",
-    "svm_mfcc": "SVM on MFCCs",
 }
 # cividis from white on, so that nothing looks like nothing; its own low end, a bright yellow, looks like much.
 _DEPTHS = np.linspace(0, 1, 256)
