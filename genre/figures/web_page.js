@@ -80,8 +80,7 @@ function drawConfusion() {
   const corner = make("td", {});
   const head = make("tr", {}, corner, ...content.genres.map((genre) => make("th", { scope: "col", title: genre }, make("span", {}, genre))));
   const body = content.genres.map((actual) => confusionRow(actual, tracks.filter((track) => track.actual === actual)));
-  byId("confusion").querySelector("table").replaceChildren(
-    make("caption", { class: "note" }, "columns: predicted genre; rows: actual genre"), make("thead", {}, head), make("tbody", {}, ...body));
+  byId("confusion").querySelector("table").replaceChildren(make("thead", {}, head), make("tbody", {}, ...body));
 }
 
 function confusionRow(actual, tracks) {
@@ -99,7 +98,7 @@ function confusionCell(actual, predicted, count, share) {
   const pressed = byId("actual").value === actual && byId("predicted").value === predicted;
   const noun = count === 1 ? "track" : "tracks";
   const label = `${count} ${noun}, ${percent(share)} of ${actual}, predicted as ${predicted}`;
-  const button = make("button", { type: "button", "aria-label": label, title: label, "aria-pressed": String(pressed), class: share > 0.5 ? "deep" : null }, String(count));
+  const button = make("button", { type: "button", "aria-label": label, title: label, "aria-pressed": String(pressed), class: share > 0.75 ? "half deep" : share > 0.5 ? "half" : null }, String(count));
   button.style.setProperty("--share", (0.15 + 0.85 * share).toFixed(2));
   button.dataset.cell = JSON.stringify([actual, predicted]);
   button.addEventListener("click", () => {
@@ -206,7 +205,7 @@ function description(track) {
   const verdict = make("span", { class: "verdict" });
   if (track.actual === null) verdict.append(track.predicted, " ");
   else if (isWrong(track)) verdict.append(`${track.actual}, predicted ${track.predicted} `, make("span", { class: "wrong" }, "wrong"), " ");
-  else verdict.append(`${track.actual}, predicted so `);
+  else verdict.append(`${track.actual}, correct `);
   if (track.unsure) verdict.append(make("span", { class: "unsure" }, "unsure"));
   const ranked = content.genres.map((genre, place) => [genre, track.probabilities[place]]).sort((one, other) => other[1] - one[1]).slice(0, 3);
   const text = ranked.map(([genre, probability]) => `${genre} ${percent(probability)}`).join(", ");
@@ -302,6 +301,7 @@ function play(track, seconds = null) {
     const before = loaded;
     loaded = track;
     audio.src = track.audio;
+    byId("player").hidden = false;
     before?.row?.querySelector(".head")?.remove();
     if (before?.row) markPlay(before);
     track.row.querySelector(".head")?.remove();
@@ -334,7 +334,13 @@ audio.addEventListener("error", () => {
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   const target = event.target.closest("input, select, textarea, audio, button, a");
-  if (event.key === "Escape" && target) return target.blur();
+  if (event.key === "Escape" && target) {
+    if (target === byId("search")) {
+      target.value = "";
+      update();
+    }
+    return target.blur();
+  }
   if (target && !target.matches("button, a")) return;
   const step = { j: 1, ArrowDown: 1, k: -1, ArrowUp: -1 }[event.key];
   const place = shown.indexOf(current);

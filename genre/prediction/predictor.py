@@ -27,6 +27,7 @@ class Prediction:
         probabilities: `(genre,)`, the mean over the clips.
         clips: `(clip, genre)`.
         starts: `(clip,)`, the time at which each clip begins, in seconds.
+        clip_seconds: Length of a clip.
         unsure: Whether the highest probability is below the model's threshold; see `genre.training.calibration`.
     """
 
@@ -34,6 +35,7 @@ class Prediction:
     probabilities: npt.NDArray[np.float32]
     clips: npt.NDArray[np.float32]
     starts: npt.NDArray[np.float64]
+    clip_seconds: float
     unsure: bool = False
 
     @property
@@ -88,7 +90,7 @@ class Predictor:
         probabilities = self._probabilities([mel_specgram[start : start + frames].T for start in starts])
         mean = probabilities.mean(axis=0)
         unsure = bool(mean.max() < self.calibration["unsure_below"])
-        return Prediction(self.genres, mean, probabilities, np.array(starts) * hop, unsure)
+        return Prediction(self.genres, mean, probabilities, np.array(starts) * hop, frames * hop, unsure)
 
     def _probabilities(self, windows: list[npt.NDArray[np.float16]]) -> npt.NDArray[np.float32]:
         """Computes `(window, genre)` from windows `(mel, frame)`."""
