@@ -15,8 +15,15 @@ from genre.training.params import Augment
 
 
 def main(
-    settings: Settings, values: Path, index: Path, tracks_csv: Path, split_csv: Path, model_pt: Path, metrics: Path,
-    folder: Path, report_html: Path,
+    settings: Settings,
+    values: Path,
+    index: Path,
+    tracks_csv: Path,
+    split_csv: Path,
+    model_pt: Path,
+    metrics: Path,
+    folder: Path,
+    report_html: Path,
 ) -> None:
     """Draws all figures into `folder`, from the tables in the folder `metrics` and from the spectrograms.
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from genre.evaluation.predictions import genres_of
 from genre.figures.pictures import picture
-from genre.figures.results import SYSTEM_NAMES
+from genre.figures.results import SYSTEM_NAMES, ordered
 from genre.figures.web_page import ListedTrack, Number, PageContent, address
 from genre.pipeline import tables
 from genre.spectrograms.clips import clip_starts
@@ -51,12 +51,6 @@ def of_results(
     )  # fmt: skip
 
 
-def ordered(systems: Mapping[str, Any]) -> list[str]:
-    """Returns the systems as tables and figures show them: the model, then from the best simple system to a guess."""
-    known = [name for name in SYSTEM_NAMES if name in systems]
-    return known + [name for name in systems if name not in known]
-
-
 def _tracks(
     tracks: pd.DataFrame, clips: pd.DataFrame, store: SpectrogramStore, recordings: Mapping[str, Path],
     model: Mapping[str, Any], page: Path,
@@ -89,8 +83,8 @@ def _headline(own: Mapping[str, float], subset: str, count: int, leaks: int | No
     yield Number(f"{own['clip_accuracy']:.1%}", f"of the {subset} clips correct", "each clip alone, without a vote")
     yield Number(
         f"{own['track_macro_f1']:.1%}",
-        "macro F1 by track",
-        f"95 % interval {own['track_macro_f1_low']:.1%} to {own['track_macro_f1_high']:.1%}; each genre counts the same",
+        "macro F1 by track: each genre counts the same",
+        f"95 % interval {own['track_macro_f1_low']:.1%} to {own['track_macro_f1_high']:.1%}",
     )
     yield Number(
         f"{own['track_calibration_error']:.1%}",
@@ -109,7 +103,10 @@ def _cells(scores: Mapping[str, Any], subsets: Sequence[str]) -> list[tuple[str,
             cells += [("", None), ("", None)]
             continue
         share, low, high = (score[f"track_accuracy{end}"] for end in ("", "_low", "_high"))
-        cells += [(f"{share:.1%} ({low:.1%} to {high:.1%})", (share, low, high)), (f"{score['clip_accuracy']:.1%}", None)]
+        cells += [
+            (f"{share:.1%} ({low:.1%} to {high:.1%})", (share, low, high)),
+            (f"{score['clip_accuracy']:.1%}", None),
+        ]
     return cells
 
 

@@ -95,7 +95,11 @@ def _bring(
     for path in (path for path, copy in copies.items() if copy is None):
         tqdm.write(f"{revision.name}: {path} of dvc.lock is neither in git nor in DVC's cache or remote; left out")
     is_whole, model_pt = None not in copies.values(), copies.pop(dvc_lock.MODEL, None)
-    files = {path.replace(FIGURES, "figures").replace(REPORT, "figures/report.html"): copy for path, copy in copies.items() if copy}
+    files = {
+        path.replace(FIGURES, "figures").replace(REPORT, "figures/report.html"): copy
+        for path, copy in copies.items()
+        if copy
+    }
     name = revision.name if revision.commit else f"workspace-{trained.model[:8]}"
     tags = _tags(revision) if revision.commit else {}
     stored, added = results.complete(

@@ -10,7 +10,12 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--autoplay-policy=no-user-gesture-required"]
+OPTIONS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--autoplay-policy=no-user-gesture-required",
+]
 
 
 @contextmanager
@@ -34,12 +39,17 @@ def wait_until(page: Page, expression: str, seconds: float = 10.0) -> None:
 
 
 @contextmanager
-def opened(browser: Browser, path: Path, *, width: int = 1280, scheme: str = "light") -> Iterator[Page]:
-    """Opens a page from disk; at the end there must have been no message, error, or request but for local files."""
+def opened(
+    browser: Browser, path: Path, *, width: int = 1280, scheme: str = "light", expected: str = ""
+) -> Iterator[Page]:
+    """Opens a page from disk; at the end there must have been no message, error, or request but for local files.
+
+    A message that holds the text `expected` is none.
+    """
     context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
     page, faults = context.new_page(), []
     page.set_default_timeout(10_000)
-    page.on("console", lambda message: faults.append(message.text))
+    page.on("console", lambda message: (expected and expected in message.text) or faults.append(message.text))
     page.on("pageerror", lambda error: faults.append(str(error)))
     page.on("request", lambda request: request.url.startswith(("file:", "data:")) or faults.append(request.url))
     page.goto(path.as_uri())

@@ -144,8 +144,10 @@ def test_every_track_has_a_spectrogram_and_its_probabilities_at_the_time_of_its_
         row = page.locator("#list li").first
         line = row.locator("path.windows.predicted")
         assert line.get_attribute("d") == "M0.0 13.2H160.0M440.0 13.2H600.0"  # 0 to 0.8 s and 2.2 to 3 s of 3 s; 80 %
-        assert row.locator("svg[role=img]").get_attribute("aria-label").endswith(
-            "mean: <b>rock 10%, jazz 10%, pop & soul 80%"
+        assert (
+            row.locator("svg[role=img]")
+            .get_attribute("aria-label")
+            .endswith("mean: <b>rock 10%, jazz 10%, pop & soul 80%")
         )
 
 
@@ -203,7 +205,7 @@ def test_the_page_stays_right_when_the_project_is_moved(browser, tmp_path, monke
 def test_a_recording_that_is_not_there_is_told_in_the_player(browser, tmp_path):
     project = Project(tmp_path)
     project.write(tmp_path / "gone")
-    with pytest.raises(AssertionError, match="ERR_FILE_NOT_FOUND"), opened(browser, project.page) as page:
+    with opened(browser, project.page, expected="ERR_FILE_NOT_FOUND") as page:
         page.locator("#list .play").first.click()
         page.locator("#playing.failed").wait_for()
         assert f"{WRONG} does not play: the file is not there" in page.locator("#playing").inner_text()
