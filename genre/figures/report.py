@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from genre.evaluation.predictions import genres_of
@@ -67,7 +68,7 @@ def _tracks(
         starts = clip_starts(frames, **model["clip_params"])
         yield ListedTrack(
             name=name, audio=address(recordings[name], page), seconds=frames * frame_seconds,
-            probabilities=[row[genre] for genre in genres], clips=of_track[name][genres].to_numpy(),
+            probabilities=np.array([row[genre] for genre in genres]), clips=of_track[name][genres].to_numpy(),
             starts=[start * frame_seconds for start in starts], predicted=row["predicted"], actual=row["actual"],
             subset=row["subset"], unsure=is_unsure,
             picture=picture(store.whole(name)) if name in with_picture else None,
