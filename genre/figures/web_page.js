@@ -210,7 +210,8 @@ function description(track) {
   const ranked = content.genres.map((genre, place) => [genre, track.probabilities[place]]).sort((one, other) => other[1] - one[1]).slice(0, 3);
   const text = ranked.map(([genre, probability]) => `${genre} ${percent(probability)}`).join(", ");
   const subset = track.subset && content.subsets.length > 1 ? `${track.subset}; ` : "";
-  return make("div", {}, make("span", { class: "name" }, track.name), verdict, make("span", { class: "ranked" }, subset + text));
+  const folders = track.name.split(/(?<=\/)/).flatMap((part) => [part, make("wbr")]); // a long path breaks at a slash
+  return make("div", {}, make("span", { class: "name" }, ...folders), verdict, make("span", { class: "ranked" }, subset + text));
 }
 
 /** Draws the spectrogram and, below it on the same axis of time, the probabilities of the windows. */
