@@ -1,8 +1,8 @@
 """What a random split claims where albums differ in sound: `python -m benchmarks.album_leak`.
 
-Composes a corpus with several albums a genre. All tracks of an album go through one filter of its own, as mastering and
-microphones colour real albums. Simpler systems are then trained and tested twice, on splits by track (tracks of one album
-on both sides) and on splits by album. The difference is what they learned of albums instead of genres.
+Composes a corpus with several albums a genre. All tracks of an album go through one filter of its own, as mastering
+and microphones colour real albums. Simpler systems are then trained and tested twice, on splits by track (tracks of one
+album on both sides) and on splits by album. The difference is what they learned of albums instead of genres.
 """
 
 import argparse

@@ -118,8 +118,8 @@ def _predict(arguments: argparse.Namespace) -> int:
 def _draw(path: Path, predicted: "Prediction", png: Path) -> None:
     from genre.figures import page, results
 
-    starts, title = list(predicted.starts), messages.printable(path.name)
-    page.save(results.predictions_over_time(predicted.clips, starts, predicted.genres, title), png)
+    starts, seconds, title = list(predicted.starts), predicted.clip_seconds, messages.printable(path.name)
+    page.save(results.predictions_over_time(predicted.clips, starts, seconds, predicted.genres, title), png)
 
 
 def _as_json(path: Path, predicted: "Prediction") -> str:

@@ -1,6 +1,7 @@
 """dvc.yaml is the architecture: what it declares is what the code does."""
 
 import ast
+import json
 import shlex
 from pathlib import Path
 
@@ -100,6 +101,16 @@ def test_dvc_s_run_cache_holds_every_stage():
     """DVC saves no run of a stage with an output that is outside of the cache and neither a metric nor a plot."""
     for stage in STAGES.values():
         assert all(isinstance(entry, str) for entry in stage.get("outs", []))
+
+
+def test_confusion_plots_have_a_template_whose_axes_hold_the_actual_and_the_predicted_genres():
+    """So they are square, also where a genre is never predicted."""
+    entries = [entry for entry in STAGES["evaluate"]["plots"] if "metrics/confusion" in next(iter(entry))]
+    assert {next(iter(entry.values()))["template"] for entry in entries} == {"confusion_square"}
+    template = json.loads((ROOT / ".dvc" / "plots" / "confusion_square.json").read_text(encoding="utf-8"))
+    for axis in ("x", "y"):
+        fields = {layer["encoding"][axis]["field"] for layer in template["spec"]["layer"]}
+        assert fields == {"<DVC_METRIC_X>", "<DVC_METRIC_Y>"}
 
 
 def ancestors(name: str) -> set[str]:

@@ -9,7 +9,6 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 from scipy import fft, sparse
-from scipy.signal.windows import hann
 
 FLOOR_DECIBELS = 80.0
 BLOCK_FRAMES = 64  # frames that are transformed together: they stay in the processor's cache
@@ -27,6 +26,8 @@ def log_mel(waveform: Values, *, sample_rate: int, n_fft: int, hop_length: int, 
     """
     padded = np.pad(waveform, (n_fft // 2, n_fft - n_fft // 2))
     frames = np.lib.stride_tricks.sliding_window_view(padded, n_fft)[: len(waveform) + 1 : hop_length]
+    from scipy.signal.windows import hann  # takes two seconds to import, and the axes of figures need no window
+
     window = hann(n_fft, sym=False).astype(np.float32)
     filters = _mel_filters(sample_rate, n_fft, n_mels)
     mel_specgram = np.empty((n_mels, len(frames)), np.float32)

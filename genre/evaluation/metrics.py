@@ -6,7 +6,6 @@ mean over its clips'. Intervals are 95 % and by track, since the clips of a trac
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,10 +13,10 @@ import pandas as pd
 from scipy.stats import binomtest
 from sklearn.metrics import accuracy_score, f1_score, precision_recall_fscore_support, top_k_accuracy_score
 
+from genre.evaluation.bins import CALIBRATION_BINS, confidence_bins
 from genre.evaluation.predictions import by_track, genres_of
 
 BOOTSTRAP_DRAWS = 2000
-CALIBRATION_BINS = 10
 ALPHA = 0.05  # significance level: a difference whose p-value is below it counts as one
 
 
@@ -100,12 +99,6 @@ def calibration_error(confidence: npt.NDArray[np.float64], correct: npt.NDArray[
     bins = confidence_bins(confidence)
     gaps = np.bincount(bins, weights=confidence - correct, minlength=CALIBRATION_BINS)
     return float(np.abs(gaps).sum() / len(confidence))
-
-
-def confidence_bins(confidence: npt.NDArray[np.floating[Any]], bins: int = CALIBRATION_BINS) -> npt.NDArray[np.int64]:
-    """Returns the number of each confidence's bin, from 0; a confidence on an edge belongs to the bin below."""
-    above = np.ceil(confidence * bins).astype(np.int64)
-    return np.asarray(np.clip(above - 1, 0, bins - 1))
 
 
 def log_loss(actual: Sequence[str], probabilities: npt.NDArray[np.float64], genres: Sequence[str]) -> float:

@@ -18,6 +18,7 @@ class Prediction:
         probabilities: `(genre,)`, the mean over the clips.
         clips: `(clip, genre)`.
         starts: `(clip,)`, the time at which each clip begins, in seconds.
+        clip_seconds: Length of a clip.
         unsure: Whether the highest probability is below the model's threshold; see `genre.training.calibration`.
     """
 
@@ -25,6 +26,7 @@ class Prediction:
     probabilities: npt.NDArray[np.float32]
     clips: npt.NDArray[np.float32]
     starts: npt.NDArray[np.float64]
+    clip_seconds: float
     unsure: bool = False
 
     @property
@@ -86,7 +88,7 @@ class Predictor:
         probabilities = self._trained.probabilities(windows)
         mean = probabilities.mean(axis=0)
         unsure = bool(mean.max() < self._trained.unsure_below)
-        return Prediction(self.genres, mean, probabilities, np.array(starts) * hop, unsure)
+        return Prediction(self.genres, mean, probabilities, np.array(starts) * hop, frames * hop, unsure)
 
 
 def window_starts(frames: int, clip_frames: int, step: int) -> list[int]:

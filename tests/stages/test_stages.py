@@ -63,7 +63,10 @@ PATHS = {
     ],
     "train": [*STORE, "data/split.csv", "models/model.pt", "metrics/history.csv"],
     "evaluate": [*STORE, "data/split.csv", "metrics/leaks.csv", "models/model.pt", "metrics"],
-    "plots": [*STORE, "data/split.csv", "models/model.pt", "metrics", "metrics/figures"],
+    "plots": [
+        *STORE, "data/tracks.csv", "data/split.csv", "models/model.pt", "metrics", "metrics/figures",
+        "metrics/report.html",
+    ],
 }  # fmt: skip
 
 

@@ -41,6 +41,16 @@ def test_a_model_that_mlflow_has_not_seen_gets_a_run(root):
     assert stored()[1][0].info.status == "FINISHED"
 
 
+def test_pictures_and_pages_are_in_the_folder_figures(root):
+    for name in ("a.csv", "a.png", "a.html"):
+        (root / name).write_text("a\n")
+    results.record(root / "model.pt", [root / name for name in ("a.csv", "a.png", "a.html")])
+    store, (run,) = stored()
+    held = {folder: {item.path for item in store.client.list_artifacts(run.info.run_id, folder)}
+            for folder in ("figures", "metrics")}  # fmt: skip
+    assert held == {"figures": {"figures/a.png", "figures/a.html"}, "metrics": {"metrics/a.csv"}}
+
+
 def test_a_run_tells_in_words_what_it_is(root):
     scores = {"track_accuracy": 0.9, "track_accuracy_low": 0.7, "track_accuracy_high": 0.98, "clip_accuracy": 0.8}
     (root / "metrics.json").write_text(json.dumps({"test": scores}))
