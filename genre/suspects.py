@@ -28,12 +28,12 @@ from genre.network import hardware
 from genre.network.musicnn import Musicnn, load_pretrained
 from genre.network.params import Computation, Model
 from genre.pipeline import tables
-from genre.pipeline.settings import Settings
+from genre.pipeline.settings import Settings, flat, repository
 from genre.spectrograms import clips, store
 from genre.spectrograms.params import Clips
 from genre.splits import assignment, protocols
 from genre.splits.params import Split
-from genre.training import calibration, head, pretrained
+from genre.training import calibration, head, pretrained, run_key
 
 Logits = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int64]
@@ -75,11 +75,13 @@ class Corpus:
     Attributes:
         table: The tracks: columns `track, genre, group`; tracks of one group are in one fold.
         spectrograms: The store of their spectrograms.
+        inputs: The two files of the store.
         group_by: By what the tracks are grouped, for messages.
     """
 
     table: pd.DataFrame
     spectrograms: store.SpectrogramStore
+    inputs: tuple[Path, Path]
     group_by: str
 
     @property
@@ -107,7 +109,7 @@ def read(settings: Settings, folder: Path = Path("data")) -> Corpus:
     for path in paths:
         if not path.exists():
             raise ValueError(f"{path} is missing; `dvc repro spectrogram` makes it, `dvc pull` fetches it")
-    spectrograms, table = store.read(*paths[:2]), tables.read_tracks(paths[2])
+    spectrograms, table = store.read(paths[0], paths[1]), tables.read_tracks(paths[2])
     n_mels = settings.load(Spectrogram).n_mels
     if spectrograms.values.shape[1] != n_mels:
         raise ValueError(
@@ -118,7 +120,7 @@ def read(settings: Settings, folder: Path = Path("data")) -> Corpus:
     split, pairs = settings.load(Split), tables.read_csv(paths[3], tables.REPETITIONS)
     source = settings.load(DataSource).source
     groups = assignment.groups_of(split, source, table, pairs, folder / "gtzan", folder / "lists")
-    return Corpus(table[["track", "genre"]].assign(group=groups), spectrograms, split.group_by)
+    return Corpus(table[["track", "genre"]].assign(group=groups), spectrograms, (paths[0], paths[1]), split.group_by)
 
 
 def make_classifier(settings: Settings, corpus: Corpus) -> tuple[str, Classifier]:
@@ -138,12 +140,15 @@ def make_classifier(settings: Settings, corpus: Corpus) -> tuple[str, Classifier
 
 
 def _features(settings: Settings, corpus: Corpus, cut: Clips, tracks: list[str]) -> npt.NDArray[np.float32]:
+    """Computes the features of all clips, or takes those of an earlier call on the same spectrograms."""
     computation = settings.load(Computation)
     device = hardware.choose_hardware(computation.device, computation.precision)
     network = Musicnn(genres=len(corpus.genres))
     network.trunk = load_pretrained()
     device.place(network.eval())
-    return pretrained.compute_features(network, corpus.spectrograms, tracks, cut, device)
+    key = run_key.run_key(corpus.inputs, {"tracks": tracks, **flat(cut)}, vars(device))
+    path = repository() / ".checkpoints" / f"{key}.pt"
+    return pretrained.compute_features(network, corpus.spectrograms, tracks, cut, device, path)
 
 
 def on_features(features: npt.NDArray[np.float32]) -> Classifier:

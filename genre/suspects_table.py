@@ -3,8 +3,10 @@
 Northcutt, Jiang and Chuang 2021, "Confident learning: estimating uncertainty in dataset labels", Journal of Artificial
 Intelligence Research 70:1373, computed by cleanlab. A genre's threshold is the mean probability that its own tracks
 have for it. A track whose probability of another genre reaches that genre's threshold counts as one of it with a wrong
-label. From these counts follows how many labels of each genre are wrong as each other genre, and as many of its tracks,
-those with the largest margin, are suspects.
+label. From these counts follows how many labels of each genre are wrong, and as which other genre. As many tracks are
+suspects: those of the genre whose label is least probable, if they are also those whose other genre is most probable.
+
+Tracks are ranked by the probability of their label alone. `python -m benchmarks.suspects` measures how well.
 """
 
 from collections.abc import Sequence
@@ -24,7 +26,7 @@ TRACK_WIDTH, GENRE_WIDTH = 33, 13  # characters; a printed row has 80 at most
 def rank(
     tracks: Sequence[str], labels: npt.NDArray[np.int64], genres: Sequence[str], probabilities: npt.NDArray[np.float64]
 ) -> pd.DataFrame:
-    """Ranks all tracks, the most doubtful label first; suspects stand before the others.
+    """Ranks all tracks, the most doubtful label first.
 
     Args:
         tracks: The names of the tracks.
@@ -33,8 +35,8 @@ def rank(
         probabilities: `(track, genre)`, of each track by a classifier that was fitted without it.
 
     Returns:
-        Columns `rank` (from 1), `track`, `label`, `suspected` (the most probable other genre), `score` (0 is a label
-        without doubt, 1 the most doubtful one) and `suspect` (`yes` or `no`).
+        Columns `rank` (from 1), `track`, `label`, `suspected` (the most probable other genre), `score` (1 less
+        the probability of the label) and `suspect` (`yes` or `no`).
     """
     others = probabilities.copy()
     others[np.arange(len(labels)), labels] = -1
@@ -43,9 +45,9 @@ def rank(
         "label": np.array(genres)[labels],
         "suspected": np.array(genres)[others.argmax(axis=1)],
         "score": 1 - get_label_quality_scores(labels, probabilities, method="self_confidence"),
-        "suspect": np.where(find_label_issues(labels, probabilities, n_jobs=1), "yes", "no"),
+        "suspect": np.where(find_label_issues(labels, probabilities, filter_by="both", n_jobs=1), "yes", "no"),
     })  # fmt: skip
-    table = table.sort_values(["suspect", "score", "track"], ascending=[False, False, True], ignore_index=True)
+    table = table.sort_values(["score", "track"], ascending=[False, True], ignore_index=True)
     table.insert(0, "rank", np.arange(1, len(table) + 1))
     return table
 

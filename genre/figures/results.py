@@ -33,6 +33,7 @@ SYSTEM_NAMES = {
     "majority": "most frequent genre",
     "linear": "logistic regression on mel bands",
     "svm_mfcc": "SVM on MFCCs",
+    "pretrained": "linear head on musicnn's features",
 }
 # cividis from white on, so that nothing looks like nothing; its own low end, a bright yellow, looks like much.
 _DEPTHS = np.linspace(0, 1, 256)
