@@ -63,7 +63,8 @@ def main(csv: Path, folds: int, group_by: str | None = None) -> None:
     print(suspects_table.as_text(ranked))
     correct = (probabilities.argmax(axis=1) == corpus.labels).mean()
     print(f"{(ranked['suspect'] == 'yes').sum()} of {len(ranked)} labels are suspect; all tracks by rank: {csv}")
-    print(f"Judged by {name}, which finds {correct:.0%} of the labels in {folds} folds: listen before you change one.")
+    print(f"Judged by {name}, which finds {correct:.0%} of the labels in {folds} folds.")
+    print("The lower that share, the more suspects are labels that are right: listen before you change one.")
     if settings.load(Model).network != "musicnn":
         print("A better judge of music: `genre recipe pretrained`, `dvc repro spectrogram`, then `genre suspects`.")
 
