@@ -93,7 +93,7 @@ class Corpus:
     @property
     def labels(self) -> Labels:
         """The number of each track's genre: `(track,)`."""
-        return np.searchsorted(self.genres, self.table["genre"].to_numpy()).astype(np.int64)
+        return np.array([self.genres.index(genre) for genre in self.table["genre"]], np.int64)
 
 
 def read(settings: Settings, folder: Path = Path("data")) -> Corpus:
@@ -171,10 +171,10 @@ def on_spectra(values: npt.NDArray[np.float16]) -> Classifier:
         found = baselines.probabilities(
             "linear",
             values[train].reshape(-1, *shape),
-            labels[train].repeat(per_track),
+            np.repeat(labels[train], per_track).tolist(),
             values[test].reshape(-1, *shape),
         )
-        return np.log(found.clip(calibration.LEAST_PROBABILITY)).reshape(-1, per_track, found.shape[1])
+        return np.asarray(np.log(found.clip(calibration.LEAST_PROBABILITY)).reshape(-1, per_track, found.shape[1]))
 
     return classify
 
