@@ -28,7 +28,16 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="genre", description="Music genre classification.")
     parser.add_argument("--version", action="version", version=f"genre {version('genre')}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for add in (_add_predict, _add_export, _add_recipe, _add_study, _add_experiments, _add_compare, _add_sync):
+    for add in (
+        _add_predict,
+        _add_export,
+        _add_recipe,
+        _add_study,
+        _add_experiments,
+        _add_compare,
+        _add_suspects,
+        _add_sync,
+    ):
         add(commands)
     return parser
 
@@ -79,6 +88,16 @@ def _add_compare(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     compare.add_argument("--subset", choices=("train", "valid", "test"), help="default: test, or valid without a test")
     compare.add_argument("--json", action="store_true", help="one JSON object with all figures")
     compare.set_defaults(run=_compare)
+
+
+def _add_suspects(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    suspects = commands.add_parser("suspects", help="which labels are probably wrong, by out-of-fold predictions")
+    suspects.add_argument("--csv", type=Path, default=Path("metrics/suspects.csv"),
+                          help="the ranked table of all tracks; default: metrics/suspects.csv")  # fmt: skip
+    suspects.add_argument("--folds", type=int, default=5, help="default: 5")
+    suspects.add_argument("--group-by", choices=("none", "repetition", "artist", "album", "column"),
+                          help="tracks of one group are in one fold; default: split.group_by")  # fmt: skip
+    suspects.set_defaults(run=_suspects)
 
 
 def _add_sync(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -202,6 +221,14 @@ def _compare(arguments: argparse.Namespace) -> int:
     names = (arguments.rev_a, arguments.rev_b)
     found = compare.compare(*map(compare.read, names), names=names, subset=arguments.subset)
     print(compare.as_json(found) if arguments.json else compare.as_text(found))
+    return 0
+
+
+def _suspects(arguments: argparse.Namespace) -> int:
+    """Writes the tracks ranked by how doubtful their labels are, and prints the first ones."""
+    from genre import suspects
+
+    suspects.main(arguments.csv, arguments.folds, arguments.group_by)
     return 0
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 
 from genre.console import stage
-from genre.evaluation import baselines, metrics, predictions, report
+from genre.evaluation import baselines, metrics, predictions, pretrained_baseline, report
 from genre.network import hardware, inference, model_file
 from genre.network.params import Computation
 from genre.pipeline import files, tables
@@ -25,14 +25,17 @@ def main(
     hardware.seed_everything(computation.seed)
     device = hardware.choose_hardware(computation.device, computation.precision)
     device.place(network)
-    temperature = content["calibration"]["temperature"]
+    temperature, unsure_below = content["calibration"]["temperature"], content["calibration"]["unsure_below"]
     probabilities = inference.predict(network, torch.from_numpy(cuts), hardware=device, temperature=temperature).numpy()
 
     genres = content["genres"]
     of_clips = predictions.of_clips(table, genres, probabilities)
     simpler = baselines.predict_all(table, genres, cuts)
+    if pretrained_baseline.is_at_hand(content):
+        seed = computation.seed
+        simpler["pretrained"] = pretrained_baseline.predict(table, genres, cuts, seed=seed, hardware=device)
     subsets = [subset for subset in tables.SUBSETS if (table["subset"] == subset).any()]
-    scores = metrics.by_subset(of_clips, subsets)
+    scores = metrics.by_subset(of_clips, subsets, unsure_below)
     tables.write_csv(of_clips, folder / "predictions.csv")
     tables.write_csv(predictions.by_track(of_clips), folder / "tracks.csv")
     report.write_confusion(of_clips, folder / "confusion")

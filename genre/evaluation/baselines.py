@@ -42,7 +42,7 @@ SYSTEMS: dict[str, tuple[Callable[[npt.NDArray[np.float16]], npt.NDArray[np.floa
 
 
 def probabilities(
-    system: str, train: npt.NDArray[np.float16], genres: Sequence[str], test: npt.NDArray[np.float16]
+    system: str, train: npt.NDArray[np.float16], genres: Sequence[str] | Sequence[int], test: npt.NDArray[np.float16]
 ) -> npt.NDArray[np.float64]:
     """Fits a system of `SYSTEMS` to clips and gives the probabilities of other clips' genres.
 

@@ -37,6 +37,7 @@ CURVES = {
 }  # fmt: skip
 SYSTEM_NAMES = {  # in the order of tables and figures
     "network": "the network",
+    "pretrained": "linear head on musicnn's features",
     "linear": "linear baseline",
     "svm_mfcc": "SVM on MFCC statistics",
     "majority": "most frequent genre",
