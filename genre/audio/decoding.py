@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 from fractions import Fraction
+from functools import cache
+from math import ceil
 from pathlib import Path
 
 import numpy as np
-import torch
-from torchaudio.functional import resample
+from scipy.signal import resample_poly
 
 from genre.audio import reading
 from genre.audio.reading import Waveform
@@ -16,6 +17,9 @@ BLOCK_SAMPLES = 1 << 23  # of all channels; 30 s of what is usual have fewer
 # Rates without a common period (22 051 and 22 050 Hz) would need as many filters as samples a second: such a ratio is
 # rounded, by less than one part in a million. Every usual rate, up to 192 kHz, stays exact.
 LONGEST_PERIOD = 1280
+# The low-pass filter of resampling: its width in periods of the lower rate on each side, and where it begins to cut off
+# as a share of half the lower rate. These are torchaudio's defaults.
+FILTER_PERIODS, CUT_OFF = 6, 0.99
 
 
 def decode(path: Path, sample_rate: int) -> Waveform:
@@ -65,21 +69,33 @@ def _resampled(blocks: Iterator[Waveform], ratio: Fraction) -> Iterator[Waveform
     """Resamples block by block with context on both sides, which gives what resampling the whole would give.
 
     Blocks but the last must be multiples of the ratio's denominator long.
-
-    The filter of torchaudio's windowed sinc spans `6 / 0.99` periods of the lower of the two rates on each side.
     """
     old, new = ratio.denominator, ratio.numerator
     if old == new:
         yield from blocks
         return
-    context = old * (2 + int(7 * max(1, old / new)) // old)
+    context = old * (2 + int((FILTER_PERIODS + 1) * max(1, old / new)) // old)
     before = np.zeros(0, np.float32)
     current = next(blocks, None)
     while current is not None:
         after = next(blocks, None)
         joined = np.concatenate([before, current, current[:0] if after is None else after[:context]])
-        resampled = resample(torch.from_numpy(joined), old, new).numpy()
+        resampled: Waveform = resample_poly(joined, new, old, window=_low_pass(old, new))
         first = len(before) * new // old
         last = None if after is None else first + len(current) * new // old
         yield resampled[first:last]
         before, current = current[-context:], after
+
+
+@cache
+def _low_pass(old: int, new: int) -> Waveform:
+    """Computes the filter for resampling from `old` to `new` Hz, at the rate `old * new`: a sinc in a Hann window.
+
+    Source: J. O. Smith, "Digital Audio Resampling Home Page", ccrma.stanford.edu/~jos/resample, as in torchaudio.
+    """
+    cut_off = min(old, new) * CUT_OFF
+    half = ceil(FILTER_PERIODS * old * new / cut_off)
+    periods = np.clip(np.arange(-half, half + 1) / (old * new) * cut_off, -FILTER_PERIODS, FILTER_PERIODS)
+    values = np.sinc(periods) * np.cos(np.pi * periods / (2 * FILTER_PERIODS)) ** 2 * cut_off / old
+    filtered: Waveform = (values / new).astype(np.float32)  # `resample_poly` multiplies by `new`
+    return filtered
