@@ -49,13 +49,11 @@ def _add_tag(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 
 
 def _add_recordings(command: argparse.ArgumentParser, count: str) -> None:
-    command.add_argument(
-        "paths", nargs=count, metavar="PATH", help="recordings, and folders of them"
-    )
+    command.add_argument("paths", nargs=count, metavar="PATH", help="recordings, and folders of them")
     command.add_argument("--model", type=Path, default=Path("models/model.pt"), help="default: models/model.pt")
     command.add_argument("--only-untagged", action="store_true", help="leave out files whose tags name a genre")
     command.add_argument("--step", type=float, metavar="SECONDS",
-                         help="from one window of a recording to the next; default: the length of a window")  # fmt: skip
+                         help="from one window to the next; default: the length of a window")  # fmt: skip
 
 
 def _add_recipe(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

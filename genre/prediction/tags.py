@@ -63,11 +63,14 @@ def write(path: Path, genres: Sequence[str]) -> None:
         file.tags.setall("TCON", [_frame(genres)] if genres else [])
     elif genres:
         file.tags[WITH_KEY[type(file)]] = list(genres)
-    else:
-        file.tags.pop(WITH_KEY[type(file)], None)
+    elif WITH_KEY[type(file)] in file.tags:
+        del file.tags[WITH_KEY[type(file)]]
     with files.naming_full_disk(path):
         try:
-            file.save(**options)
+            if type(file) in WITH_ID3 and not file.tags and not file.tags.unknown_frames:
+                file.delete()  # mutagen would write tags with nothing in them
+            else:
+                file.save(**options)
         except mutagen.MutagenError as error:
             raise ValueError(f"its tags cannot be written: {error}") from error
 
