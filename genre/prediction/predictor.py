@@ -13,6 +13,7 @@ from genre.network import model_file
 from genre.network.hardware import Hardware
 from genre.network.inference import predict
 from genre.pipeline.settings import build, shown
+from genre.prediction import preparation
 from genre.spectrograms.clips import window_starts
 from genre.spectrograms.params import Clips
 
@@ -78,8 +79,6 @@ class Predictor:
             ValueError: The file cannot be decoded, is shorter than a clip, or silent; or the step is not above 0.
             OSError: The file cannot be read.
         """
-        from genre.prediction import preparation  # where processes of their own decode, this one needs no decoder
-
         return self.predict_mel(preparation.log_mel(path, self.spectrogram), step_seconds=step_seconds)
 
     def predict_mel(self, mel_specgram: npt.NDArray[np.float16], *, step_seconds: float | None = None) -> Prediction:

@@ -73,7 +73,9 @@ def test_what_is_predicted_over_time_is_drawn_for_one_file(monkeypatch, capsys, 
     png = tmp_path / "predicted.png"
     assert genre(monkeypatch, "predict", song, "--figure", png, "--model", model_pt) == 0
     assert png.read_bytes().startswith(b"\x89PNG")
-    assert genre(monkeypatch, "predict", song, song, "--figure", png, "--model", model_pt) == 2
+    other = song.with_name("other.ogg")
+    other.write_bytes(song.read_bytes())
+    assert genre(monkeypatch, "predict", song, other, "--figure", png, "--model", model_pt) == 2
     assert "--figure must get one FILE, got 2; call it once for each" in capsys.readouterr().err
 
 
