@@ -1,5 +1,6 @@
 """The genre in the tags of a recording, read and written by mutagen; all other tags stay as they are."""
 
+import struct
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from genre.pipeline import files
 
 WITH_ID3 = (MP3, WAVE, AIFF)
 WITH_KEY = {FLAC: "genre", OggVorbis: "genre", OggOpus: "genre", OggFLAC: "genre", MP4: "\xa9gen"}
+# What mutagen raises for damaged files; beside its own errors, Ogg pages without packets cause an IndexError.
+DAMAGED = (mutagen.MutagenError, LookupError, struct.error)
 UTF_8 = 3  # the encoding of a text in ID3v2.4; mutagen writes UTF-16 into ID3v2.3, which has no UTF-8
 V23, V24 = 3, 4
 
@@ -71,7 +74,7 @@ def write(path: Path, genres: Sequence[str]) -> None:
                 file.delete()  # mutagen would write tags with nothing in them
             else:
                 file.save(**options)
-        except mutagen.MutagenError as error:
+        except DAMAGED as error:
             raise ValueError(f"its tags cannot be written: {error}") from error
 
 
@@ -87,7 +90,7 @@ def _open(path: Path) -> Any:
         if type(found) in WITH_ID3:
             # Without translation, which would turn tags of ID3v2.3 into those of 2.4, such as the year.
             return type(found)(path, translate=False)
-    except mutagen.MutagenError as error:
+    except DAMAGED as error:
         if isinstance(error.__context__, OSError):
             raise error.__context__ from error
         raise ValueError(f"its tags cannot be read: {error}") from error

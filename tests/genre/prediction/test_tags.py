@@ -126,10 +126,13 @@ def test_numbers_of_id3_are_genres_by_name():
     assert tags.names(["(17)", "Folk"]) == ["Rock", "Folk"]
 
 
-@pytest.mark.parametrize("content", ["empty", "noise", "au"])
+@pytest.mark.parametrize("content", ["empty", "noise", "au", "ogg"])
 def test_what_has_no_tags_that_can_be_written_is_refused(tmp_path, content):
     path = tmp_path / "a.mp3"
     path.write_bytes(np.random.default_rng(0).bytes(5000) if content == "noise" else b"")
+    if content == "ogg":  # a page without packets
+        path = tmp_path / "a.opus"
+        path.write_bytes(b"OggS" + bytes(23) + b"OpusHead")
     if content == "au":
         path = tmp_path / "a.au"
         soundfile.write(path, np.zeros(1000), 22050)
