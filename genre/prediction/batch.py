@@ -8,8 +8,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from genre.corpus import workers
 from genre.prediction import preparation
 
@@ -54,9 +52,10 @@ def _answer(
 ) -> Answer:
     if isinstance(prepared, workers.Died) or prepared.npy is None:
         return Answer(path, reason=prepared.reason)
-    mel_specgram = np.load(prepared.npy, mmap_mode="r")
-    prepared.npy.unlink()  # its content stays until it is let go of
+    mel_specgram = preparation.StoredMel(prepared.npy)
     try:
         return Answer(path, predictor.predict_mel(mel_specgram, step_seconds=step_seconds))
     except ValueError as error:
         return Answer(path, reason=str(error))
+    finally:
+        prepared.npy.unlink()

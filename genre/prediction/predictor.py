@@ -81,7 +81,9 @@ class Predictor:
         """
         return self.predict_mel(preparation.log_mel(path, self.spectrogram), step_seconds=step_seconds)
 
-    def predict_mel(self, mel_specgram: npt.NDArray[np.float16], *, step_seconds: float | None = None) -> Prediction:
+    def predict_mel(
+        self, mel_specgram: npt.NDArray[np.float16] | preparation.StoredMel, *, step_seconds: float | None = None
+    ) -> Prediction:
         """Predicts the genre from the spectrogram `(frame, n_mels)` of a whole recording; see `predict`."""
         frames, hop = self.clips.clip_frames, self.spectrogram.hop_length / self.spectrogram.sample_rate
         step = self.step_frames(step_seconds)

@@ -26,6 +26,21 @@ class Prepared:
     reason: str = ""
 
 
+class StoredMel:
+    """A spectrogram `(frame, n_mels)` in a .npy file; frames are read when they are asked for, and not kept."""
+
+    def __init__(self, npy: Path) -> None:
+        self._npy = npy
+        self._frames = len(np.load(npy, mmap_mode="r"))
+
+    def __len__(self) -> int:
+        return self._frames
+
+    def __getitem__(self, frames: slice) -> npt.NDArray[np.float16]:
+        # Mapped anew each time: pages of a mapping that stays would count as memory of this process.
+        return np.array(np.load(self._npy, mmap_mode="r")[frames])
+
+
 def log_mel(path: Path, sizes: Spectrogram) -> npt.NDArray[np.float16]:
     """Decodes a recording and computes its log-mel spectrogram `(frame, n_mels)`, block by block.
 
