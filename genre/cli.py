@@ -1,17 +1,12 @@
-"""The command `genre`: predictions of the trained model, recipes, studies, comparisons, and MLflow."""
+"""The command `genre`: predictions of the trained model, tags, recipes, studies, comparisons, and MLflow."""
 
 import argparse
 import io
-import json
 import sys
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from genre.console import messages
-
-if TYPE_CHECKING:
-    from genre.prediction.predictor import Prediction
 
 
 def main() -> None:
@@ -30,6 +25,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for add in (
         _add_predict,
+        _add_tag,
         _add_export,
         _add_recipe,
         _add_study,
@@ -44,12 +40,32 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_predict(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     predict = commands.add_parser("predict", help="the genres of recordings, by the trained model")
-    predict.add_argument("files", nargs="+", type=Path, metavar="FILE", help="recordings: wav, flac, ogg, mp3, au ...")
-    predict.add_argument("--model", type=Path, default=Path("models/model.pt"),
-                         help="a trained model, or an exported one (.onnx); default: models/model.pt")  # fmt: skip
+    _add_recordings(predict, "+")
     predict.add_argument("--json", action="store_true", help="one JSON object a line, all probabilities")
-    predict.add_argument("--figure", type=Path, metavar="PNG", help="draw the probabilities over time, of one FILE")
+    predict.add_argument("--csv", type=Path, metavar="FILE", help="write a table: file, genre, all probabilities")
+    predict.add_argument("--html", type=Path, metavar="FILE", help="write a page to listen to, with all probabilities")
+    predict.add_argument("--m3u", type=Path, metavar="FOLDER", help="write a playlist for each genre into a folder")
+    predict.add_argument("--figure", type=Path, metavar="PNG", help="draw the probabilities over time, of one PATH")
     predict.set_defaults(run=_predict)
+
+
+def _add_tag(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    tag = commands.add_parser("tag", help="write predicted genres into the tags of recordings; can be taken back")
+    _add_recordings(tag, "*")
+    tag.add_argument("--write", action="store_true", help="write the tags; without it, only say what would be written")
+    tag.add_argument("--journal", type=Path, metavar="FILE",
+                     help="where --write notes the changes; default: genre-tags-DATE.jsonl")  # fmt: skip
+    tag.add_argument("--undo", type=Path, metavar="JOURNAL", help="restore the genres that a journal names")
+    tag.set_defaults(run=_tag)
+
+
+def _add_recordings(command: argparse.ArgumentParser, count: str) -> None:
+    command.add_argument("paths", nargs=count, metavar="PATH", help="recordings, and folders of them")
+    command.add_argument("--model", type=Path, default=Path("models/model.pt"),
+                         help="a trained model, or an exported one (.onnx); default: models/model.pt")  # fmt: skip
+    command.add_argument("--only-untagged", action="store_true", help="leave out files whose tags name a genre")
+    command.add_argument("--step", type=float, metavar="SECONDS",
+                         help="from one window to the next; default: the length of a window")  # fmt: skip
 
 
 def _add_export(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -113,52 +129,17 @@ def _add_sync(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
 
 
 def _predict(arguments: argparse.Namespace) -> int:
-    """Prints a line for each file; a file that cannot be decoded gets a line on standard error, the others go on."""
-    from genre.prediction.predictor import Predictor
+    """Prints the genre of each recording, and writes it as was asked for."""
+    from genre import predict
 
-    if arguments.figure and len(arguments.files) > 1:
-        raise ValueError(f"--figure must get one FILE, got {len(arguments.files)}; call it once for each")
-    predictor = Predictor(arguments.model)
-    status = 0
-    for path in arguments.files:
-        try:
-            predicted = predictor.predict(path)
-        except (ValueError, OSError) as error:
-            where = "" if str(path) in str(error) else f"{path}: "
-            print("error:", messages.one_line(where + str(error)), file=sys.stderr)
-            status = 2
-            continue
-        if arguments.figure:
-            _draw(path, predicted, arguments.figure)
-        print(_as_json(path, predicted) if arguments.json else _as_text(path, predicted), flush=True)
-    return status
+    return predict.main(arguments)
 
 
-def _draw(path: Path, predicted: "Prediction", png: Path) -> None:
-    from genre.figures import page, results
+def _tag(arguments: argparse.Namespace) -> int:
+    """Writes genres into tags, or says what it would write, or takes it back."""
+    from genre import tag
 
-    starts, seconds, title = list(predicted.starts), predicted.clip_seconds, messages.printable(path.name)
-    page.save(results.predictions_over_time(predicted.clips, starts, seconds, predicted.genres, title), png)
-
-
-def _as_json(path: Path, predicted: "Prediction") -> str:
-    return json.dumps({
-        "file": str(path),
-        "genre": predicted.genre,
-        "unsure": predicted.unsure,
-        "probabilities": predicted.by_genre(),
-        "clips": [
-            {"start_seconds": round(float(start), 2), **predicted.by_genre(clip)}
-            for clip, start in enumerate(predicted.starts)
-        ],
-    }, ensure_ascii=False)  # fmt: skip
-
-
-def _as_text(path: Path, predicted: "Prediction") -> str:
-    ranked = sorted(predicted.by_genre().items(), key=lambda item: -item[1])[:3]
-    probabilities = ", ".join(f"{genre} {probability:.0%}" for genre, probability in ranked)
-    answer = "unsure" if predicted.unsure else predicted.genre
-    return messages.printable(f"{path}: {answer}  ({probabilities})")
+    return tag.main(arguments)
 
 
 def _export(arguments: argparse.Namespace) -> int:

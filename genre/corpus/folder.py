@@ -15,9 +15,7 @@ from genre.pipeline.tables import RESERVED_GENRES
 
 # A spreadsheet runs a cell that begins with one of these as a formula.
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-# Folders that operating systems and servers make; hidden folders begin with a dot.
 OUTSIDE = "not in the folder of a genre"
-NEVER_GENRES = frozenset(("$RECYCLE.BIN", "System Volume Information", "lost+found", "@eaDir", "__MACOSX"))
 
 
 @dataclass(frozen=True)
@@ -152,7 +150,7 @@ def _not_a_file(path: Path) -> str | None:
 
 
 def _never_a_genre(name: str) -> str | None:
-    is_system = name in NEVER_GENRES or name.startswith(".")
+    is_system = name in kinds.SYSTEM_FOLDERS or name.startswith(".")
     return f"in the folder {name!r}, which is no genre but made by the system" if is_system else None
 
 

@@ -2,8 +2,10 @@
 
 import os
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import TimeoutError as Late
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context, parent_process
 from threading import Thread
@@ -30,7 +32,12 @@ class Died:
 
 
 def run(
-    function: Callable[[Item], Result], items: Sequence[Item], *, patience: float = PATIENCE, processes: int = 0
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
+    *,
+    patience: float = PATIENCE,
+    processes: int = 0,
+    ahead: int | None = None,
 ) -> Iterator[Result | Died]:
     """Yields `function(item)` for each item, in order, or `Died` where its process crashed or took too long.
 
@@ -41,21 +48,43 @@ def run(
         items: What it takes; they are sent to the processes.
         patience: Seconds that one item may take.
         processes: How many; 0 is one for each core.
+        ahead: How many items may be begun before the result of an earlier one is taken, which bounds the room that
+            results take; None is all.
 
     Raises:
         Exception: What `function` raises is raised here.
     """
     pool = ProcessPool(processes or os.cpu_count() or 1, initializer=_begin, context=get_context("spawn"))
+    waiting: deque[tuple[Item, ProcessFuture[Result]]] = deque()
+
+    def first() -> Result | Died:
+        item, future = waiting.popleft()
+        result = _result(future, patience)
+        if isinstance(result, _Ended):
+            return _result(pool.schedule(function, [item], timeout=patience), patience)
+        return result
+
     try:
-        futures = [pool.schedule(function, [item], timeout=patience) for item in items]
-        for item, future in zip(items, futures, strict=True):
-            result = _result(future, patience)
-            if isinstance(result, _Ended):
-                result = _result(pool.schedule(function, [item], timeout=patience), patience)
-            yield result
+        for item in items:
+            with _without_interrupts():  # threads and processes that this starts inherit it
+                waiting.append((item, pool.schedule(function, [item], timeout=patience)))
+            if ahead is not None and len(waiting) > ahead:
+                yield first()
+        while waiting:
+            yield first()
     finally:
         pool.stop()  # type: ignore[no-untyped-call]
         pool.join()
+
+
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Holds back Ctrl-C: the terminal sends it to all processes, and this one alone is to act on it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class _Ended(Died):

@@ -1,11 +1,13 @@
 """How a track is cut into clips, the pieces of equal length that the network classifies."""
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from genre.spectrograms.store import SpectrogramStore
+if TYPE_CHECKING:  # the store imports pandas, which who only predicts does not need
+    from genre.spectrograms.store import SpectrogramStore
 
 
 def clip_starts(frames: int, clips_per_track: int, clip_frames: int, clip_spacing: str) -> list[int]:
@@ -27,7 +29,7 @@ def clip_starts(frames: int, clips_per_track: int, clip_frames: int, clip_spacin
 
 
 def clips_of(
-    store: SpectrogramStore, tracks: Sequence[str], *, clips_per_track: int, clip_frames: int, clip_spacing: str
+    store: "SpectrogramStore", tracks: Sequence[str], *, clips_per_track: int, clip_frames: int, clip_spacing: str
 ) -> npt.NDArray[np.float16]:
     """Cuts tracks into their clips, first all clips of the first track: `(clip, n_mels, clip_frames)`.
 
@@ -43,7 +45,7 @@ def clips_of(
     return clips.reshape(-1, n_mels, clip_frames)
 
 
-def check_lengths(store: SpectrogramStore, tracks: Iterable[str], clip_frames: int) -> None:
+def check_lengths(store: "SpectrogramStore", tracks: Iterable[str], clip_frames: int) -> None:
     """Checks that every track is in the store and at least a clip long.
 
     Raises:

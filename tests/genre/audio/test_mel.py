@@ -56,6 +56,18 @@ def test_loudness_of_the_file_does_not_matter():
     np.testing.assert_allclose(mel.log_mel(waveform, **SIZES).astype(float), quieter, atol=2e-3)
 
 
+@pytest.mark.parametrize("samples", [0, 1, 1000, 64 * 1024, 64 * 1024 - 1, 3 * 64 * 1024 + 1023])
+@pytest.mark.parametrize("hop_length", [512, 1024, 2048])
+def test_blocks_give_the_same_bytes_as_the_whole(samples, hop_length):
+    sizes = SIZES | {"hop_length": hop_length}
+    waveform = noise(10.0)[:samples]
+    whole = mel.log_mel(waveform, **sizes)
+    assert len(whole) == 1 + samples // hop_length
+    for length in (777, 20_000, 300_000):
+        blocks = [waveform[start : start + length] for start in range(0, samples, length)]
+        assert mel.log_mel_of_blocks(iter(blocks), **sizes).tobytes() == whole.tobytes()
+
+
 def test_silence_gives_zeros_and_no_nan():
     assert not mel.log_mel(np.zeros(RATE, np.float32), **SIZES).any()
 
