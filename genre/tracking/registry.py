@@ -23,9 +23,9 @@ MODULES = (
     "audio/account", "audio/decoding", "audio/ffmpeg", "audio/mel", "audio/params", "audio/parts", "audio/plain",
     "audio/reading", "audio/windows", "network/hardware", "network/inference", "network/model_file", "network/musicnn",
     "network/tensorflow_checkpoint", "network/unet", "pipeline/files", "pipeline/settings", "pipeline/tables",
-    "prediction/predictor", "prediction/serving", "spectrograms/clips", "spectrograms/params", "spectrograms/store",
+    "prediction/predictor", "prediction/preparation", "prediction/serving", "spectrograms/clips", "spectrograms/params", "spectrograms/store",
 )  # fmt: skip
-PACKAGES = ("av", "mlflow", "numpy", "pandas", "pydantic", "ruamel.yaml", "soundfile", "torch", "torchaudio", "tqdm")
+PACKAGES = ("av", "mlflow", "numpy", "pandas", "pydantic", "ruamel.yaml", "scipy", "soundfile", "torch", "tqdm")
 DESCRIPTION = (
     "Tells the genre of a recording. In: `audio`, a file's bytes in base64, or `path`, a file on the server. "
     "Out: `genre` and `probabilities`. Each version is a trained model of the run that it links to."
