@@ -23,7 +23,8 @@ MODULES = (
     "audio/account", "audio/decoding", "audio/ffmpeg", "audio/mel", "audio/params", "audio/parts", "audio/plain",
     "audio/reading", "audio/windows", "network/hardware", "network/inference", "network/model_file", "network/musicnn",
     "network/tensorflow_checkpoint", "network/unet", "pipeline/files", "pipeline/settings", "pipeline/tables",
-    "prediction/predictor", "prediction/preparation", "prediction/serving", "spectrograms/clips", "spectrograms/params", "spectrograms/store",
+    "prediction/predictor", "prediction/preparation", "prediction/serving", "spectrograms/clips", "spectrograms/params",
+    "spectrograms/store",
 )  # fmt: skip
 PACKAGES = ("av", "mlflow", "numpy", "pandas", "pydantic", "ruamel.yaml", "scipy", "soundfile", "torch", "tqdm")
 DESCRIPTION = (
