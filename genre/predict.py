@@ -1,4 +1,4 @@
-"""The command `genre predict`: the genres of files and folders, as lines, JSON, a table, a page, playlists or a figure."""
+"""The command `genre predict`: genres of files and folders as lines, JSON, table, page, playlists or figure."""
 
 import argparse
 import sys

@@ -14,7 +14,7 @@ GENRES = ["jazz", "R/B"]
 
 def said(path, probabilities, *, unsure=False):
     values = np.array(probabilities, np.float32)
-    return Answer(Path(path), Prediction(GENRES, values, values[None], np.zeros(1), unsure))
+    return Answer(Path(path), Prediction(GENRES, values, values[None], np.zeros(1), 6.0, unsure))
 
 
 def test_the_table_has_a_row_for_each_recording(tmp_path):
