@@ -173,7 +173,7 @@ def on_spectra(values: npt.NDArray[np.float16], genres: Sequence[str]) -> Classi
         found = baselines.probabilities(
             "linear",
             values[train].reshape(-1, *shape),
-            [genres[label] for label in labels[train].repeat(per_track)],
+            [genres[int(label)] for label in labels[train].repeat(per_track)],
             values[test].reshape(-1, *shape),
         )
         return np.asarray(np.log(found.clip(calibration.LEAST_PROBABILITY)).reshape(-1, per_track, found.shape[1]))
