@@ -94,7 +94,7 @@ def make_classifier(system: str, settings: Settings, corpus: suspects.Corpus) ->
         return on_crops(settings, corpus)
     cut, tracks = settings.load(Clips), list(corpus.table["track"])
     values = clips.clips_of(corpus.spectrograms, tracks, **cut.model_dump())
-    return suspects.on_spectra(values.reshape(len(tracks), cut.clips_per_track, *values.shape[1:]))
+    return suspects.on_spectra(values.reshape(len(tracks), cut.clips_per_track, *values.shape[1:]), corpus.genres)
 
 
 def on_crops(settings: Settings, corpus: suspects.Corpus) -> suspects.Classifier:

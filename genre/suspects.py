@@ -11,7 +11,7 @@ can be run again after labels were corrected:
 What the probabilities say of the labels is computed by `genre.suspects_table`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -137,7 +137,9 @@ def make_classifier(settings: Settings, corpus: Corpus) -> tuple[str, Classifier
     if settings.load(Model).network == "musicnn":
         return "the head of the recipe pretrained", on_features(_features(settings, corpus, cut, tracks))
     values = clips.clips_of(corpus.spectrograms, tracks, **cut.model_dump())
-    return "the linear baseline", on_spectra(values.reshape(len(tracks), cut.clips_per_track, *values.shape[1:]))
+    return "the linear baseline", on_spectra(
+        values.reshape(len(tracks), cut.clips_per_track, *values.shape[1:]), corpus.genres
+    )
 
 
 def _features(settings: Settings, corpus: Corpus, cut: Clips, tracks: list[str]) -> npt.NDArray[np.float32]:
@@ -163,15 +165,15 @@ def on_features(features: npt.NDArray[np.float32]) -> Classifier:
     return classify
 
 
-def on_spectra(values: npt.NDArray[np.float16]) -> Classifier:
-    """Makes the classifier on the spectra of clips: `(track, clip, mel, frame)`."""
+def on_spectra(values: npt.NDArray[np.float16], genres: Sequence[str]) -> Classifier:
+    """Makes the classifier on the spectra of clips, `(track, clip, mel, frame)`; genres are in alphabetical order."""
 
     def classify(train: Mask, labels: Labels, test: Mask) -> Logits:
         per_track, shape = values.shape[1], values.shape[2:]
         found = baselines.probabilities(
             "linear",
             values[train].reshape(-1, *shape),
-            np.repeat(labels[train], per_track).tolist(),
+            [genres[int(label)] for label in labels[train].repeat(per_track)],
             values[test].reshape(-1, *shape),
         )
         return np.asarray(np.log(found.clip(calibration.LEAST_PROBABILITY)).reshape(-1, per_track, found.shape[1]))
