@@ -5,8 +5,6 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
-import torch
-from torchaudio.functional import resample
 
 from genre.audio import reading
 from genre.audio.reading import Waveform
@@ -72,6 +70,9 @@ def _resampled(blocks: Iterator[Waveform], ratio: Fraction) -> Iterator[Waveform
     if old == new:
         yield from blocks
         return
+    import torch  # takes seconds to import, and most corpora have the rate that is asked for
+    from torchaudio.functional import resample
+
     context = old * (2 + int(7 * max(1, old / new)) // old)
     before = np.zeros(0, np.float32)
     current = next(blocks, None)

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from scipy.signal import resample_poly
 
 from genre.audio import fingerprints
-from genre.audio.fingerprints import find_repetitions, fingerprint
+from genre.audio.fingerprints import fingerprint
+from genre.audio.repetitions import find_repetitions
 from genre.corpus import synthesis
 
 SAMPLE_RATE = 22050
