@@ -105,8 +105,8 @@ def _on_worker(function: Callable[[Item], Result], item: Item, patience: float, 
     address = get_worker().address
     if code_digest() != digest:
         raise ValueError(
-            f"the Dask worker {address} must run the same code and library versions as this stage: bring its files up to "
-            "date, and start it again"
+            f"the Dask worker {address} must run the same code and library versions as this stage: bring its files "
+            "up to date, and start it again"
         )
     if multiprocessing.current_process().daemon:
         raise ValueError(

@@ -38,7 +38,7 @@ def analyse_all(paths: Sequence[Path], section: Spectrogram) -> Iterator[Feature
     for path, result in zip(tqdm(paths, "spectrograms", unit="track", disable=None), found, strict=True):
         if isinstance(result, Failure):
             raise ValueError(
-                f"{path} must be decodable, as it was when data/tracks.csv was made: {result.reason}; run again, and if "
-                "it fails again, take the file out of the corpus"
+                f"{path} must be decodable, as it was when data/tracks.csv was made: {result.reason}; run again, and "
+                "if it fails again, take the file out of the corpus"
             )
         yield result

@@ -9,7 +9,8 @@ import math
 import numpy as np
 import numpy.typing as npt
 from scipy import fft
-from scipy.signal.windows import hann
+
+from genre.audio.mel import hann
 
 MIN_SAMPLE_RATE = 8000
 
@@ -99,7 +100,7 @@ def _frames(decimated: Samples) -> Samples:
 
 def _power(frames: Samples) -> Samples:
     """Computes the power of each bin that is looked at, 1 for a sine of full scale: `(frame, bin)`."""
-    window = hann(WINDOW, sym=False)
+    window = hann(WINDOW)
     window = (2 / window.sum() * window).astype(np.float32)
     power = np.empty((len(frames), HIGH_BIN - LOW_BIN), np.float32)
     for first in range(0, len(frames), FRAMES_AT_ONCE):
