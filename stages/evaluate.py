@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from genre.console import stage
@@ -21,16 +22,21 @@ def main(
     computation = settings.load(Computation)
     network, content = model_file.load(model_pt)
     spectrograms, table = store.read(values, index), tables.read_csv(split_csv, tables.SPLIT)
-    cuts = clips.clips_of(spectrograms, list(table["track"]), **content["clip_params"])
     hardware.seed_everything(computation.seed)
     device = hardware.choose_hardware(computation.device, computation.precision)
     device.place(network)
     temperature = content["calibration"]["temperature"]
-    probabilities = inference.predict(network, torch.from_numpy(cuts), hardware=device, temperature=temperature).numpy()
+    probabilities, seen = [], []
+    for cuts in clips.blocks_of(spectrograms, list(table["track"]), **content["clip_params"]):
+        predicted = inference.predict(network, torch.from_numpy(cuts), hardware=device, temperature=temperature)
+        probabilities.append(predicted.numpy())
+        seen.append(baselines.features(cuts))
 
     genres = content["genres"]
-    of_clips = predictions.of_clips(table, genres, probabilities)
-    simpler = baselines.predict_all(table, genres, cuts)
+    of_clips = predictions.of_clips(table, genres, np.concatenate(probabilities))
+    simpler = baselines.predict_all(table, genres, {
+        system: np.concatenate([block[system] for block in seen]) for system in baselines.SYSTEMS
+    })  # fmt: skip
     subsets = [subset for subset in tables.SUBSETS if (table["subset"] == subset).any()]
     scores = metrics.by_subset(of_clips, subsets)
     tables.write_csv(of_clips, folder / "predictions.csv")
@@ -44,6 +50,9 @@ def main(
     files.write_json(scores | {"leaks": leaks}, folder / "metrics.json")
     for subset, score in scores.items():
         print(report.sentence(subset, score))
+    training = of_clips["actual"][of_clips["subset"] == "train"]
+    if len(fitted := baselines.fitted_clips(training)) < len(training):
+        print(f"the simpler systems were fitted to {len(fitted)} of the {len(training)} training clips")
     print(*report.against_baselines(of_clips, simpler, content["network_params"]["network"]), sep="\n")
     results.record(model_pt, [*folder.glob("*.json"), folder / "predictions.csv", folder / "tracks.csv"], register=True)
 

@@ -88,6 +88,6 @@ def test_bands_without_a_bin_have_a_place_between_their_neighbours():
     assert (np.diff(centres) > -12).all()  # a band of one bin or two has its centre on a bin
 
 
-@pytest.mark.parametrize("size", [1, 512, 960, 2048])
+@pytest.mark.parametrize("size", [400, 512, 960, 2048])
 def test_the_window_is_scipy_s_periodic_hann_bit_for_bit(size):
     np.testing.assert_array_equal(mel.hann(size), scipy.signal.windows.hann(size, sym=False))
