@@ -1,10 +1,11 @@
 # `make help` lists what there is. Every target makes the environment it needs.
 PYTHON ?= python3
+PORT ?= 5000
 BIN := .venv/bin
 READY := .venv/.ready
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help env repro experiments test test-all check format lock clean
+.PHONY: help env repro experiments ui test test-all check format lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */\1\t/' | expand -t 14
@@ -14,8 +15,13 @@ repro: $(READY)  ## reproduce the pipeline: data, model, metrics, figures, MLflo
 	dvc repro
 	-@case "$$GENRE_TRACKING" in off|0|false|no) ;; *) genre sync ;; esac
 
-experiments: $(READY)  ## the experiments side by side: what differs, and accuracy by clip and track
-	dvc exp show --no-pager --only-changed --drop '.*(train\.(clip|track)|loss|_low|_high|f1|top2|calib)'
+experiments: $(READY)  ## the experiments side by side: what differs, and accuracy with its interval
+	genre experiments
+
+# MLflow opens on a page about language models; this address is the list of runs, with the columns that matter.
+ui: $(READY)  ## MLflow at http://127.0.0.1:5000 (PORT=... for another); prints the address of the list of runs
+	@echo "http://127.0.0.1:$(PORT)/#/experiments/1/runs?workflowType=machine_learning&viewStateShareKey=genre"
+	mlflow ui --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}" --port $(PORT)
 
 test: $(READY)  ## the tests, without the slow ones
 	pytest

@@ -28,7 +28,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="genre", description="Music genre classification.")
     parser.add_argument("--version", action="version", version=f"genre {version('genre')}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for add in (_add_predict, _add_recipe, _add_study, _add_compare, _add_sync):
+    for add in (_add_predict, _add_recipe, _add_study, _add_experiments, _add_compare, _add_sync):
         add(commands)
     return parser
 
@@ -57,6 +57,11 @@ def _add_study(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     study.add_argument("--seeds", default="1,2,3", help="of split and training; default: 1,2,3")
     study.add_argument("-j", "--jobs", type=int, default=1, help="runs at a time; default: 1")
     study.set_defaults(run=_study)
+
+
+def _add_experiments(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    experiments = commands.add_parser("experiments", help="the experiments side by side: what differs, and accuracy")
+    experiments.set_defaults(run=_experiments)
 
 
 def _add_compare(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -150,6 +155,23 @@ def _study(arguments: argparse.Namespace) -> int:
         raise ValueError(f"--seeds must be whole numbers with commas between them, got {arguments.seeds!r}")
     study.main(arguments.name, arguments.recipes.split(","), arguments.protocols.split(","), [*map(int, seeds)],
                arguments.jobs)  # fmt: skip
+    return 0
+
+
+def _experiments(_: argparse.Namespace) -> int:
+    """Prints the table of experiments, as wide as the terminal."""
+    from rich.console import Console
+
+    from genre.history import experiments
+    from genre.pipeline.settings import Settings
+
+    if not Path("dvc.yaml").is_file():
+        raise ValueError(f"genre experiments must run in the repository's root, there is no dvc.yaml in {Path.cwd()}")
+    console, notes = Console(), Console(stderr=True)
+    with notes.status("reading the experiments of DVC"):
+        rows = experiments.read(Settings.read().flat())
+    console.print(experiments.table(rows, console.width))
+    console.print(experiments.LEGEND, highlight=False)
     return 0
 
 

@@ -16,7 +16,7 @@ ORDER = ["download", "spectrogram", "split", "train", "evaluate", "plots"]
 LOCAL = "${data.path}"  # the user's own recordings, whose place is a parameter
 # Rooms from the bottom up: a room imports from itself and from those before it.
 ROOMS = ["pipeline", "audio", "corpus", "spectrograms", "splits", "network", "training", "evaluation", "figures",
-         "prediction", "tracking", "console"]  # fmt: skip
+         "prediction", "history", "tracking", "console"]  # fmt: skip
 
 
 def paths(entries: list) -> set[str]:
@@ -139,7 +139,7 @@ def test_no_modules_import_each_other_in_a_circle():
     [
         ("mlflow", {"tracking", "prediction"}),  # prediction: serving alone, which MLflow loads
         ("matplotlib", {"figures"}),
-        ("dvc", {"tracking", "."}),
+        ("dvc", {"history"}),
         ("sklearn", {"evaluation", "training"}),
     ],
 )

@@ -6,11 +6,12 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+from genre.history import dvc_lock
+from genre.history.dvc_lock import Trained
 from genre.pipeline import tables
 from genre.pipeline.files import md5
 from genre.pipeline.settings import repository
-from genre.tracking import dvc_lock, registry
-from genre.tracking.dvc_lock import Trained
+from genre.tracking import registry
 from genre.tracking.mlflow_store import SPLIT, Store, address, data_of, database, enabled, held_files
 from genre.tracking.tags import FILES, KEY, MODEL, experiment_tags, name_of, study_of
 from genre.tracking.worker import Background

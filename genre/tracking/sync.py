@@ -8,12 +8,13 @@ from typing import Any
 
 from tqdm import tqdm
 
+from genre.history import dvc_lock, revisions
+from genre.history.dvc_lock import Trained
+from genre.history.revisions import Revision
 from genre.pipeline.files import md5
 from genre.pipeline.settings import repository
-from genre.tracking import dvc_lock, registry, results, revisions
-from genre.tracking.dvc_lock import Trained
+from genre.tracking import registry, results
 from genre.tracking.mlflow_store import Store, address, database
-from genre.tracking.revisions import Revision
 
 NAMES = ("history.csv", "metrics.json", "per_genre.json", "baselines.json", "predictions.csv", "tracks.csv")
 FILES = frozenset(f"metrics/{name}" for name in NAMES)  # that a run holds, beside the figures

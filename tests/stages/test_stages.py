@@ -56,7 +56,7 @@ STORE = ["data/spectrograms.npy", "data/spectrograms.csv"]
 # The command lines of dvc.yaml, with this repository's tables about GTZAN and a folder of lists that does not exist.
 GTZAN = str(ROOT / "data" / "gtzan")
 PATHS = {
-    "download": [GTZAN, "data/audio", "data/tracks.csv", "data/excluded.csv"],
+    "download": [GTZAN, "data/audio", "data/tracks.csv", "data/excluded.csv", "metrics/corpus.json"],
     "spectrogram": ["data/audio", "data/tracks.csv", *STORE, "data/repetitions.csv"],
     "split": [
         "data/tracks.csv", "data/repetitions.csv", GTZAN, "data/lists",

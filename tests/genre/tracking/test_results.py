@@ -2,9 +2,9 @@ import json
 
 import pytest
 
+from genre.history.dvc_lock import Trained
 from genre.pipeline.files import md5
 from genre.tracking import mlflow_store, registry, results
-from genre.tracking.dvc_lock import Trained
 from tests.genre.tracking.test_live import stored, train
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # mlflow's own

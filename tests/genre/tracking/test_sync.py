@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from mlflow.exceptions import MlflowException
 
+from genre.history import revisions
 from genre.pipeline import files
-from genre.tracking import mlflow_store, registry, revisions, sync
+from genre.tracking import mlflow_store, registry, sync
 from tests.genre.tracking.test_live import ROWS, stored, train
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # mlflow's own
