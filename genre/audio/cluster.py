@@ -25,7 +25,7 @@ class Cluster:
     """A Dask cluster.
 
     Attributes:
-        threads: The tasks that its workers take at a time.
+        count: How many files its workers take at a time; of workers that come later it does not know.
 
     Raises:
         ValueError: There is no scheduler at the address, or it has no worker.
@@ -46,7 +46,7 @@ class Cluster:
                 f"{address!r} ({error}); start it with `dask scheduler`, or unset GENRE_DASK"
             ) from error
         self._address = address
-        self.threads = self._count_threads()
+        self.count = self._count_threads()
 
     def submit(self, function: Callable[[Item], Result], item: Item, patience: float) -> Callable[[], Result | Failure]:
         """Has `function(item)` computed, and returns a function that waits for its result; see `parallel.map_files`."""

@@ -33,13 +33,11 @@ def map_files(
         Exception: What `function` raises, other than a `ValueError`, is raised here.
     """
     address = os.environ.get(SCHEDULER)
-    count = processes or os.cpu_count() or 1
-    pool = Cluster(address) if address else Processes(count)
-    most = AHEAD * (pool.threads if isinstance(pool, Cluster) else count)
+    pool = Cluster(address) if address else Processes(processes or os.cpu_count() or 1)
     waiting: deque[Callable[[], Result | Failure]] = deque()
     try:
         for item in items:
-            if len(waiting) == most:
+            if len(waiting) == AHEAD * pool.count:
                 yield waiting.popleft()()
             waiting.append(pool.submit(function, item, patience))
         while waiting:

@@ -33,11 +33,12 @@ class Failure:
 class Processes:
     """Processes of this machine, each of which works on one file at a time.
 
-    Args:
-        count: How many.
+    Attributes:
+        count: How many there are.
     """
 
     def __init__(self, count: int) -> None:
+        self.count = count
         self._pool = ProcessPool(count, initializer=_begin, context=get_context("spawn"))
 
     def submit(self, function: Callable[[Item], Result], item: Item, patience: float) -> Callable[[], Result | Failure]:
