@@ -2,7 +2,7 @@
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 
 from genre.audio.cluster import Cluster
 from genre.audio.processes import PATIENCE, Failure, Item, Processes, Result
@@ -12,7 +12,7 @@ AHEAD = 8  # files for each process that are worked on before their results are 
 
 
 def map_files(
-    function: Callable[[Item], Result], items: Sequence[Item], *, patience: float = PATIENCE, processes: int = 0
+    function: Callable[[Item], Result], items: Iterable[Item], *, patience: float = PATIENCE, processes: int = 0
 ) -> Iterator[Result | Failure]:
     """Yields for each file, in order, `function(item)`, or a `Failure` where there is none.
 

@@ -2,8 +2,9 @@
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import TimeoutError as Late
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context, parent_process
@@ -44,7 +45,9 @@ class Processes:
     def submit(self, function: Callable[[Item], Result], item: Item, patience: float) -> Callable[[], Result | Failure]:
         """Has `function(item)` computed, and returns a function that waits for its result; see `parallel.map_files`."""
         schedule = partial(self._pool.schedule, function, [item], timeout=patience)
-        return partial(_outcome, schedule(), patience, schedule)
+        with _without_interrupts():  # threads and processes that this starts inherit it
+            future = schedule()
+        return partial(_outcome, future, patience, schedule)
 
     def close(self) -> None:
         """Ends the processes."""
@@ -70,6 +73,16 @@ def _outcome(
         return Failure(f"the decoder crashed on it ({name})")
     except ValueError as error:
         return Failure(str(error))
+
+
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Holds back Ctrl-C: the terminal sends it to all processes, and this one alone is to act on it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _begin() -> None:
