@@ -163,7 +163,9 @@ def test_a_library_has_its_rooms_and_no_others(module, owners):
     assert users <= owners
 
 
-@pytest.mark.parametrize("name", ["genre.audio.reading", "genre.corpus.folder", "genre.console.stage"])
+@pytest.mark.parametrize(
+    "name", ["genre.audio.reading", "genre.audio.features", "genre.corpus.folder", "genre.console.stage"]
+)
 def test_reading_and_the_command_line_need_no_torch(name):
     import subprocess
     import sys

@@ -9,8 +9,10 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from genre.audio import parallel
+from genre.audio.processes import Failure
 from genre.audio.reading import Recording
-from genre.corpus import inspection, kinds, workers
+from genre.corpus import inspection, kinds
 from genre.pipeline.tables import RESERVED_GENRES
 
 # A spreadsheet runs a cell that begins with one of these as a formula.
@@ -105,11 +107,15 @@ def scan(folder: Path, *, min_seconds: float) -> list[ScannedFile]:
     """
     named = [_by_name(path, folder) for path in sorted(_entries(folder))]
     waiting = [file.file for file in named if not file.reason]
-    answers = workers.run(partial(inspection.inspect, folder, min_seconds), waiting) if waiting else iter(())
+    answers = (
+        parallel.map_files(partial(inspection.inspect, folder.absolute(), min_seconds), waiting)
+        if waiting
+        else iter(())
+    )
     done = tqdm((file for file in named if not file.reason), "decoding", len(waiting), unit="file", disable=None)
     decoded = {}
     for file, answer in zip(done, answers, strict=True):
-        recording = None if isinstance(answer, workers.Died) else answer.recording
+        recording = None if isinstance(answer, Failure) else answer.recording
         decoded[file.file] = replace(file, reason=answer.reason, recording=recording)
     return [decoded.get(file.file, file) for file in named]
 

@@ -4,7 +4,7 @@ It is at hand only where the stored spectrograms are those that the pretrained n
 as those of the recipe unet, its input cannot be computed, and `evaluate` does not read the recordings.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, distribution
 from typing import Any
 
@@ -41,14 +41,19 @@ def _is_installed() -> bool:
 
 
 def predict(
-    table: pd.DataFrame, genres: list[str], clips: npt.NDArray[np.float16], *, seed: int, hardware: Hardware
+    table: pd.DataFrame,
+    genres: list[str],
+    blocks: Iterable[npt.NDArray[np.float16]],
+    *,
+    seed: int,
+    hardware: Hardware,
 ) -> pd.DataFrame:
     """Computes the features of all clips, fits the head to the training tracks, and predicts all clips.
 
     Args:
         table: The tracks: columns `track, genre, subset`.
         genres: The names of the genres, in alphabetical order.
-        clips: `(clip, mel, frame)`, all clips of the first track of `table` first.
+        blocks: Clips `(clip, mel, frame)`, all clips of the first track of `table` first, some tracks at a time.
         seed: Of the cross-validation that finds the temperature.
         hardware: Where the network computes.
 
@@ -61,7 +66,8 @@ def predict(
     network = Musicnn(genres=len(genres))
     network.trunk = load_pretrained()
     hardware.place(network.eval())
-    return predict_from(compute_features(network, clips, hardware), table, genres, seed=seed)
+    features = np.concatenate([compute_features(network, clips, hardware) for clips in blocks])
+    return predict_from(features, table, genres, seed=seed)
 
 
 def compute_features(network: Musicnn, clips: npt.NDArray[np.float16], hardware: Hardware) -> npt.NDArray[np.float32]:

@@ -8,13 +8,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from genre.corpus import workers
+from genre.audio import parallel
+from genre.audio.processes import Failure
 from genre.prediction import preparation
 
 if TYPE_CHECKING:
     from genre.prediction.predictor import Prediction, Predictor
-
-AHEAD = 2  # recordings for each core that are decoded before the network gets to them: bounds the room they take
 
 
 @dataclass(frozen=True)
@@ -42,15 +41,15 @@ def predict_all(
     with TemporaryDirectory(prefix="genre-predict-") as folder:
         prepare = partial(preparation.prepare, predictor.spectrogram)
         numbered = ((path, Path(folder, f"{number}.npy")) for number, path in enumerate(paths))
-        done = workers.run(prepare, numbered, processes=processes, ahead=AHEAD * processes)
+        done = parallel.map_files(prepare, numbered, processes=processes)
         for path, prepared in zip(paths, done, strict=True):
             yield _answer(predictor, path, prepared, step_seconds)
 
 
 def _answer(
-    predictor: "Predictor", path: Path, prepared: preparation.Prepared | workers.Died, step_seconds: float | None
+    predictor: "Predictor", path: Path, prepared: preparation.Prepared | Failure, step_seconds: float | None
 ) -> Answer:
-    if isinstance(prepared, workers.Died) or prepared.npy is None:
+    if isinstance(prepared, Failure) or prepared.npy is None:
         return Answer(path, reason=prepared.reason)
     mel_specgram = preparation.StoredMel(prepared.npy)
     try:

@@ -1,13 +1,15 @@
 """How a track is cut into clips, the pieces of equal length that the network classifies."""
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:  # the store imports pandas, which who only predicts does not need
     from genre.spectrograms.store import SpectrogramStore
+
+BLOCK_TRACKS = 256  # whose clips are in memory together; their number fills whole batches of evaluation
 
 
 def clip_starts(frames: int, clips_per_track: int, clip_frames: int, clip_spacing: str) -> list[int]:
@@ -43,6 +45,14 @@ def clips_of(
         for number, start in enumerate(starts):
             place[number] = store.cut(track, start, clip_frames)
     return clips.reshape(-1, n_mels, clip_frames)
+
+
+def blocks_of(
+    store: "SpectrogramStore", tracks: Sequence[str], **clip_params: Any
+) -> Iterator[npt.NDArray[np.float16]]:
+    """Yields what `clips_of` returns, in blocks of `BLOCK_TRACKS` tracks: memory does not grow with the corpus."""
+    for start in range(0, len(tracks), BLOCK_TRACKS):
+        yield clips_of(store, tracks[start : start + BLOCK_TRACKS], **clip_params)
 
 
 def check_lengths(store: "SpectrogramStore", tracks: Iterable[str], clip_frames: int) -> None:

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import scipy.signal.windows
 import torch
 
 from genre.audio import mel
@@ -97,3 +98,8 @@ def test_bands_without_a_bin_have_a_place_between_their_neighbours():
     centres = mel.mel_frequencies(sample_rate=RATE, n_fft=512, n_mels=256)
     assert np.isfinite(centres).all()
     assert (np.diff(centres) > -12).all()  # a band of one bin or two has its centre on a bin
+
+
+@pytest.mark.parametrize("size", [400, 512, 960, 2048])
+def test_the_window_is_scipy_s_periodic_hann_bit_for_bit(size):
+    np.testing.assert_array_equal(mel.hann(size), scipy.signal.windows.hann(size, sym=False))
