@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from genre.network.hardware import Hardware
 from genre.network.unet import GenreNet
@@ -16,7 +17,7 @@ from tests.genre.training.test_batches import clips
 CPU = Hardware("cpu", "float32", 1)
 CHOICES = {
     "epochs": 3, "batch_size": 4, "optimizer": "adamw", "learning_rate": 3e-3, "schedule": "one-cycle",
-    "weight_decay": 0.01, "l2_penalty": 0.0, "label_smoothing": 0.1, "crops": "random", "crop_frames": None,
+    "weight_decay": 0.01, "l2_penalty": 0.0, "label_smoothing": 0.1, "mixup": 0.0, "average": 0.0, "devices": 1, "crops": "random", "crop_frames": None,
     "keep": "best", "seed": 1, "device": "cpu", "precision": "float32",
 }  # fmt: skip
 
@@ -24,6 +25,11 @@ CHOICES = {
 def network():
     torch.manual_seed(5)
     return GenreNet(genres=2, n_mels=32, clip_frames=32, base_channels=2)
+
+
+def without_dropout():
+    torch.manual_seed(5)
+    return GenreNet(genres=2, n_mels=32, clip_frames=32, base_channels=2, dropout=0.0)
 
 
 def fit(spectrograms, *, hardware=CPU, checkpoint_path=None, key="", on_epoch=lambda _: None, **changes):
@@ -93,6 +99,28 @@ def test_without_validation_the_last_epoch_is_kept(spectrograms):
     state = loop.fit(network(), clips(spectrograms), None, Train(**CHOICES), hardware=CPU)
     assert state.best_epoch == 3
     assert state.history[0].keys() == {"epoch", "train_loss", "train_accuracy", "learning_rate"}
+
+
+def test_the_last_epoch_is_kept_if_it_shall_be_and_is_bit_for_bit_the_network_itself(spectrograms):
+    net, state = fit(spectrograms, keep="last", epochs=5)
+    accuracies = [row["valid_accuracy"] for row in state.history]
+    best = fit(spectrograms, keep="best", epochs=5)[1]
+    assert state.best_epoch == 5
+    assert all(torch.equal(value, state.best[name]) for name, value in net.state_dict().items())
+    assert state.history == best.history
+    assert best.best_epoch == 1 + max(range(5), key=lambda i: (accuracies[i], -state.history[i]["valid_loss"]))
+
+
+def test_the_loss_of_mixed_clips_is_the_cross_entropy_with_mixed_labels(spectrograms):
+    params = Train(**CHOICES).model_copy(update={"mixup": 0.4, "epochs": 1, "batch_size": 64, "learning_rate": 1e-8})
+    made = clips(spectrograms, mixup=0.4)
+    state = loop.fit(without_dropout(), made, None, params, hardware=CPU)
+    batch = next(made.batches(1, 64))
+    net = without_dropout().train()
+    targets = batch.shares[:, None] * nn.functional.one_hot(batch.labels, 2)
+    targets = targets + (1 - batch.shares[:, None]) * nn.functional.one_hot(batch.others, 2)
+    wanted = nn.functional.cross_entropy(net(batch.clips), targets, label_smoothing=0.1)
+    assert state.history[0]["train_loss"] == pytest.approx(float(wanted.detach()), rel=1e-4)
 
 
 def test_the_l2_penalty_is_part_of_the_loss(spectrograms):
