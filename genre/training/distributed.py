@@ -5,27 +5,30 @@ with the mean. On GPUs batch norm sees the whole batch (SyncBatchNorm); on CPUs,
 the part of its process, and the statistics that evaluation uses are averaged after each epoch.
 """
 
+import multiprocessing
 import os
 import re
 import signal
 import sys
 import tempfile
+import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 import torch.distributed as dist
-import torch.multiprocessing
 from torch import Tensor, nn
-from torch.multiprocessing.spawn import ProcessContext, ProcessExitedException, spawn
 from torch.nn.parallel import DistributedDataParallel
 
 from genre.network.hardware import Hardware
 
-PATIENCE = 10  # seconds in which a process can end by itself, before it is told to, and before it is killed
+PATIENCE = 10  # seconds in which a process that is told to end can tidy up, before it is killed
 LOST = re.compile(r"closed by peer|reset by peer|NCCL|Timed out|Broken pipe", re.IGNORECASE)
 
 
@@ -180,48 +183,84 @@ def _joined(group: Group, hardware: Hardware, address: str) -> Iterator[None]:
 
 def _spawn(work: Callable[[Group], None], hardware: Hardware, size: int) -> None:
     """Starts the processes and waits for their end; the first that fails ends all."""
+    context = multiprocessing.get_context("spawn")
+    processes: list[BaseProcess] = []
+    receivers: list[Connection] = []
     with tempfile.TemporaryDirectory() as folder:
-        mistakes = torch.multiprocessing.get_context("spawn").SimpleQueue()
-        arguments = (work, hardware, size, (Path(folder) / "meeting").as_uri(), mistakes)
-        processes: ProcessContext = spawn(_process, arguments, size, join=False)  # type: ignore[no-untyped-call]
+        address = (Path(folder) / "meeting").as_uri()
         try:
-            while not processes.join(grace_period=PATIENCE):
-                pass
-        except ProcessExitedException as error:
-            raise _reason(error, processes.processes, mistakes) from None
-        finally:
-            for process in processes.processes:  # where this process itself is told to end
-                process.terminate()
-            for process in processes.processes:
-                process.join(PATIENCE)
-                process.kill()
+            for rank in range(size):
+                receiver, sender = context.Pipe(duplex=False)
+                arguments = (Group(rank, size, rank), work, hardware, address, sender)
+                processes.append(context.Process(target=_process, args=arguments, daemon=True))
+                processes[-1].start()
+                sender.close()  # so that only the process itself holds it, and its end is the end of the pipe
+                receivers.append(receiver)
+            failed = _first_failure(processes)
+        finally:  # also where this process itself is told to end
+            _end(processes)
+        if failed is not None:
+            raise _reason(failed, processes, receivers)
 
 
-def _reason(error: ProcessExitedException, processes: Sequence[Any], mistakes: Any) -> Exception:
-    """Returns the mistake that a process has told, or how the first that failed has ended."""
-    while not mistakes.empty():
-        mistake: Exception = mistakes.get()
-        if not isinstance(mistake, LostProcessError):
-            return mistake
-    told_to_end = (signal.SIGTERM, 128 + signal.SIGTERM)
-    ends = {rank: process.exitcode for rank, process in enumerate(processes)}
-    killed = [rank for rank, code in ends.items() if code < 0 and -code not in told_to_end]
-    rank = killed[0] if killed else error.error_index
-    how = f"killed by {signal.Signals(-ends[rank]).name}" if killed else f"ended, with status {ends[rank]}"
+def _first_failure(processes: Sequence[BaseProcess]) -> int | None:
+    """Waits until a process has failed, or all have ended well; returns the number of the former."""
+    running = list(processes)
+    while running:
+        wait([process.sentinel for process in running])
+        for process in [process for process in running if process.exitcode is not None]:
+            running.remove(process)
+            if process.exitcode:
+                return processes.index(process)
+    return None
+
+
+def _end(processes: Sequence[BaseProcess]) -> None:
+    """Ends the processes that are still running."""
+    for signal_to in (BaseProcess.terminate, BaseProcess.kill):
+        for process in processes:
+            if process.is_alive():
+                signal_to(process)
+        deadline = time.monotonic() + PATIENCE
+        for process in processes:
+            process.join(max(0.0, deadline - time.monotonic()))
+
+
+def _reason(failed: int, processes: Sequence[BaseProcess], receivers: Sequence[Connection]) -> Exception:
+    """Returns the mistake that a process has told, or how the one that failed has ended."""
+    for receiver in receivers:
+        with suppress(EOFError):  # it has told none
+            mistake: Exception = receiver.recv()
+            if not isinstance(mistake, LostProcessError):
+                return mistake
+    ends = [process.exitcode or 0 for process in processes]
+    told_to_end = (0, -signal.SIGTERM, -signal.SIGKILL if ends[failed] != -signal.SIGKILL else 0)
+    killed = [rank for rank, code in enumerate(ends) if code < 0 and code not in told_to_end]
+    rank = failed if ends[failed] < 0 or not killed else killed[0]
+    how = f"was killed by {signal.Signals(-ends[rank]).name}" if ends[rank] < 0 else f"ended with status {ends[rank]}"
     return ValueError(
-        f"train: process {rank + 1} of {len(ends)} was {how}; run again to go on from the last epoch, "
+        f"train: process {rank + 1} of {len(ends)} {how}; run again to go on from the last epoch, "
         "also with another train.devices"
     )
 
 
-def _process(rank: int, work: Callable[[Group], None], hardware: Hardware, size: int, address: str, told: Any) -> None:
+def _process(group: Group, work: Callable[[Group], None], hardware: Hardware, address: str, told: Connection) -> None:
     """Is the whole life of one of the processes that `_spawn` starts."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that temporary files are removed
-    torch.set_num_threads(max(1, hardware.threads // size))
-    group = Group(rank, size, rank)
+    # So that temporary files are removed.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    torch.set_num_threads(max(1, hardware.threads // group.size))
     try:
         with _joined(group, hardware, address):
             work(group)
     except (ValueError, OSError, MemoryError) as error:
-        told.put(error)
+        told.send(error)
         raise SystemExit(2) from None
+
+
+def _end_with_parent() -> None:
+    """Ends this process when the one that started it is gone, killed for example."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)

@@ -62,7 +62,7 @@ class Trainer:
         with tqdm(total=len(self.clips), desc=title, unit="clip", disable=hidden) as bar:
             for batch in self.clips.batches(number, params.batch_size):
                 rate = self.learning_rate
-                loss, correct = self._step(batch)
+                loss, correct = self.step(batch)
                 if self.average:
                     self.average.update((number - 1) * steps + record.steps + 1)
                 record.add(loss * batch.size / group.size, correct, batch.size, rate)
@@ -72,8 +72,8 @@ class Trainer:
                     bar.set_postfix(loss=f"{loss_so_far:.3f}", accuracy=f"{accuracy:.3f}", refresh=False)
         return record.read_all()
 
-    def _step(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Takes one step; returns the loss and how many clips are classified correctly, both on the device.
+    def step(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Takes a step; returns the loss and how many clips are classified correctly, both on the device.
 
         The mean of the processes' losses is the loss of the whole batch.
         """
@@ -148,7 +148,7 @@ def fit(
         ValueError: The loss or a weight is no longer a number, or memory ran out; the message names the parameter to
             change.
     """
-    trainer, state = _trainer(network, clips, params, hardware), TrainingState()
+    trainer, state = make_trainer(network, clips, params, hardware), TrainingState()
     if checkpoint_path:
         state = checkpoint.resume(checkpoint_path, key, trainer.parts) or state
     clips.group.check_same(len(state.history))
@@ -165,7 +165,8 @@ def fit(
     return state
 
 
-def _trainer(network: nn.Module, clips: TrainingClips, params: "Train", hardware: Hardware) -> Trainer:
+def make_trainer(network: nn.Module, clips: TrainingClips, params: "Train", hardware: Hardware) -> Trainer:
+    """Places the network on the device, and makes optimiser, schedule and average for it."""
     hardware.place(network)
     optimizer = _optimizer(network, params)
     scheduler = _scheduler(optimizer, params, params.epochs * clips.steps(params.batch_size))

@@ -1,17 +1,22 @@
 import signal
 import subprocess
 import sys
+import time
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.profiler import ProfilerActivity, profile
 
 from genre.network.hardware import Hardware
 from genre.network.unet import GenreNet
 from genre.training import loop
 from genre.training.params import Train
+from genre.training.steps import DivergedError, StepRecord
+from tests.genre.training.test_augment import OFF
 from tests.genre.training.test_batches import clips
 
 CPU = Hardware("cpu", "float32", 1)
@@ -121,6 +126,53 @@ def test_the_loss_of_mixed_clips_is_the_cross_entropy_with_mixed_labels(spectrog
     targets = targets + (1 - batch.shares[:, None]) * nn.functional.one_hot(batch.others, 2)
     wanted = nn.functional.cross_entropy(net(batch.clips), targets, label_smoothing=0.1)
     assert state.history[0]["train_loss"] == pytest.approx(float(wanted.detach()), rel=1e-4)
+
+
+@pytest.mark.parametrize("choices", [{}, {"mixup": 0.4, "average": 0.9, "l2_penalty": 0.1}])
+def test_no_step_reads_anything_back_but_the_optimiser_of_the_cpu_its_own_count(spectrograms, choices):
+    params = Train(**CHOICES).model_copy(update=choices)
+    noise = {name: 0.5 if name.endswith("_probability") else value for name, value in OFF.items()}
+    made = clips(spectrograms, augmentation=noise, mixup=params.mixup)
+    trainer = loop.make_trainer(network(), made, params, CPU)
+    steps = StepRecord(made.steps(4), "cpu")
+    with warnings.catch_warnings(), profile(activities=[ProfilerActivity.CPU], acc_events=True) as profiled:
+        warnings.simplefilter("ignore")  # torch's own, of the profiler
+        for batch in made.batches(1, 4):
+            loss, correct = trainer.step(batch)
+            steps.add(loss, correct, batch.size, 0.0)
+    reads = {"aten::item", "aten::_local_scalar_dense", "aten::is_nonzero", "aten::nonzero"}
+    found = [event for event in profiled.events() if event.name in reads]
+    assert all("_fused_adam" in " ".join(ancestors(event)) for event in found)
+    assert any(event.name == "aten::convolution_backward" for event in profiled.events())
+
+
+def ancestors(event):
+    while event is not None:
+        yield event.name
+        event = event.cpu_parent
+
+
+def test_losses_are_read_about_once_a_second_and_at_the_end(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    record, due = StepRecord(100, "cpu"), 0
+    for _ in range(100):
+        now[0] += 0.3
+        record.add(torch.tensor(4.0), torch.tensor(1), 2, 0.1)
+        if record.is_due():
+            due += 1
+            assert record.read() == (2.0, 0.5)
+    assert due == 25
+    assert record.read_all() == (2.0, 0.5)
+
+
+def test_the_first_step_whose_loss_is_no_number_is_told_with_its_rate():
+    record = StepRecord(4, "cpu")
+    for loss, rate in ((1.0, 0.1), (2.0, 0.2), (float("inf"), 0.3), (float("nan"), 0.4)):
+        record.add(torch.tensor(loss), torch.tensor(1), 2, rate)
+    with pytest.raises(DivergedError, match="^the loss became inf$") as error:
+        record.read_all()
+    assert (error.value.batch, error.value.rate) == (3, 0.3)
 
 
 def test_the_l2_penalty_is_part_of_the_loss(spectrograms):
