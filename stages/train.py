@@ -29,8 +29,7 @@ def main(settings: Settings, values: Path, index: Path, split_csv: Path, model_p
     if model.network == "musicnn":  # its features are computed once, and its head is fitted in seconds
         work(distributed.ALONE)
     else:
-        devices = distributed.count_devices(train.devices, device.device, train.batch_size)
-        distributed.run(work, device, devices, train.batch_size)
+        distributed.run(work, device, train.devices, train.batch_size)
 
 
 def _train(

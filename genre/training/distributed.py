@@ -144,13 +144,14 @@ def slurm_address(environment: Mapping[str, str]) -> str:
     return f"tcp://{first}:{20_000 + int(environment['SLURM_JOB_ID']) % 10_000}"
 
 
-def run(work: Callable[[Group], None], hardware: Hardware, devices: int, batch_size: int) -> None:
+def run(work: Callable[[Group], None], hardware: Hardware, devices: int | Literal["auto"], batch_size: int) -> None:
     """Calls `work` in each process of the training; it must be picklable.
 
-    The processes are those of the launcher that started this one, else `devices` new ones, else this one alone.
+    The processes are those of the launcher that started this one; else as many new ones as there shall be devices; and
+    for one device this process.
 
     Raises:
-        ValueError: A process was killed, or raised it; then all others are ended.
+        ValueError: A process was killed, or raised it, and all others are ended; or see `count_devices`.
     """
     group = launched(os.environ)
     if group is not None:
@@ -158,8 +159,8 @@ def run(work: Callable[[Group], None], hardware: Hardware, devices: int, batch_s
         address = "env://" if "RANK" in os.environ else slurm_address(os.environ)
         with _joined(group, hardware, address):
             work(group)
-    elif devices > 1:
-        _spawn(work, hardware, devices)
+    elif (size := count_devices(devices, hardware.device, batch_size)) > 1:
+        _spawn(work, hardware, size)
     else:
         work(ALONE)
 
@@ -168,7 +169,7 @@ def run(work: Callable[[Group], None], hardware: Hardware, devices: int, batch_s
 def _joined(group: Group, hardware: Hardware, address: str) -> Iterator[None]:
     """Makes this process a member of the group, on a device of its own."""
     if hardware.device == "cuda":
-        torch.cuda.set_device(group.local_rank)
+        torch.cuda.set_device(group.local_rank % torch.cuda.device_count())  # srun may show a process one GPU alone
     backend = "nccl" if hardware.device == "cuda" else "gloo"
     dist.init_process_group(backend, init_method=address, rank=group.rank, world_size=group.size)
     try:
@@ -246,8 +247,8 @@ def _reason(failed: int, processes: Sequence[BaseProcess], receivers: Sequence[C
 
 def _process(group: Group, work: Callable[[Group], None], hardware: Hardware, address: str, told: Connection) -> None:
     """Is the whole life of one of the processes that `_spawn` starts."""
-    # So that temporary files are removed.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that temporary files are removed
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # which a terminal sends to all; the first process ends this one
     threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(max(1, hardware.threads // group.size))
     try:
