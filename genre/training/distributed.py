@@ -25,6 +25,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
+from tqdm import tqdm
 
 from genre.network.hardware import Hardware
 
@@ -249,6 +250,7 @@ def _process(group: Group, work: Callable[[Group], None], hardware: Hardware, ad
     """Is the whole life of one of the processes that `_spawn` starts."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that temporary files are removed
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # which a terminal sends to all; the first process ends this one
+    tqdm.set_lock(threading.RLock())  # its own is a semaphore, of which Python warns when the process was killed
     threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(max(1, hardware.threads // group.size))
     try:
