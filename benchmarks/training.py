@@ -251,7 +251,8 @@ def print_training(hardware: Hardware, arguments: Any) -> None:
     total, median = sum(seconds), statistics.median(seconds)
     print(f"  {arguments.epochs} epochs of {len(made.clips)} clips: {total:.1f} s, the first {seconds[0]:.2f} s")
     print(
-        f"  an epoch, median: {median:.3f} s, {len(made.clips) / median:.0f} clips/s; loss {loss:.3f}, accuracy {accuracy:.3f}"
+        f"  an epoch, median: {median:.3f} s, {len(made.clips) / median:.0f} clips/s; "
+        f"loss {loss:.3f}, accuracy {accuracy:.3f}"
     )
     if hardware.device == "cuda":
         print(f"  GPU busy: {100 * busy_share(made, arguments.epochs):.0f} % of an epoch's time, by torch.profiler")
