@@ -77,11 +77,11 @@ def accuracies(
 ) -> list[float]:
     """Returns the accuracy by track on the test subset, for each seed of the split."""
     found, genres = [], sorted(table["genre"].unique())
-    labels = table["genre"].repeat(CLIPS).to_numpy()
+    labels, seen = table["genre"].repeat(CLIPS).to_numpy(), baselines.features(clips)[system]
     for seed in range(seeds):
         subset = protocols.stratified(table, valid=0.0, test=0.25, seed=seed, groups=groups)
         is_train = (subset == "train").repeat(CLIPS).to_numpy()
-        probabilities = baselines.probabilities(system, clips[is_train], labels[is_train], clips)
+        probabilities = baselines.probabilities(system, seen[is_train], labels[is_train], seen)
         tracks = predictions.by_track(predictions.of_clips(table.assign(subset=subset), genres, probabilities))
         tested = tracks[tracks["subset"] == "test"]
         found.append(float((tested["actual"] == tested["predicted"]).mean()))

@@ -165,14 +165,14 @@ def on_features(features: npt.NDArray[np.float32]) -> Classifier:
     return classify
 
 
-def on_spectra(values: npt.NDArray[np.float16]) -> Classifier:
-    """Makes the classifier on the spectra of clips: `(track, clip, mel, frame)`."""
+def on_spectra(values: npt.NDArray[np.float16], genres: Sequence[str]) -> Classifier:
+    """Makes the classifier on the spectra of clips, `(track, clip, mel, frame)`; genres are in alphabetical order."""
     tracks, per_track, *shape = values.shape
     seen = baselines.features(values.reshape(-1, *shape))["linear"].reshape(tracks, per_track, -1)
 
     def classify(train: Mask, labels: Labels, test: Mask) -> Logits:
-        features, actual = np.concatenate(seen[train]), np.repeat(labels[train], per_track).tolist()
-        found = baselines.probabilities("linear", features, actual, np.concatenate(seen[test]))
+        actual = [genres[int(label)] for label in labels[train].repeat(per_track)]
+        found = baselines.probabilities("linear", np.concatenate(seen[train]), actual, np.concatenate(seen[test]))
         return np.asarray(np.log(found.clip(calibration.LEAST_PROBABILITY)).reshape(-1, per_track, found.shape[1]))
 
     return classify

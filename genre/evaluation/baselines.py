@@ -44,9 +44,7 @@ SYSTEMS: dict[str, tuple[Callable[[npt.NDArray[np.float16]], npt.NDArray[np.floa
 }
 
 
-def probabilities(
-    system: str, train: Features, genres: Sequence[str] | Sequence[int], test: Features
-) -> npt.NDArray[np.float64]:
+def probabilities(system: str, train: Features, genres: Sequence[str], test: Features) -> npt.NDArray[np.float64]:
     """Fits a system of `SYSTEMS` to clips and returns the probabilities of other clips' genres.
 
     The support-vector machine gives the softmax of its decision values, which ranks genres but is not calibrated.

@@ -2,7 +2,7 @@
 
 import pytest
 
-from genre.corpus import workers
+from genre.audio import parallel
 from tests.genre.audio.sounds import encoded, tone
 
 FORMATS = {
@@ -16,7 +16,7 @@ FORMATS = {
 def in_this_process(request, monkeypatch):
     """Decodes here, which is faster; `processes` marks a test that is about the processes."""
     if "processes" not in request.fixturenames:
-        monkeypatch.setattr(workers, "run", lambda function, items, **options: map(function, items))
+        monkeypatch.setattr(parallel, "map_files", lambda function, items, **options: map(function, items))
 
 
 @pytest.fixture
