@@ -1,10 +1,14 @@
 # `make help` lists what there is. Every target makes the environment it needs.
 PYTHON ?= python3
+PORT ?= 5000
 BIN := .venv/bin
 READY := .venv/.ready
+# TORCH=cpu: torch without the CUDA libraries, from PyTorch's own index, whose address uv knows. Or a wheel of torch, or a
+# requirement such as torch==2.13.0, from the index in use; then without torchaudio, which only tests and benchmarks need.
+TORCH ?=
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help env repro experiments test test-all check format lock clean
+.PHONY: help env repro experiments ui test test-all check format lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */\1\t/' | expand -t 14
@@ -14,8 +18,13 @@ repro: $(READY)  ## reproduce the pipeline: data, model, metrics, figures, MLflo
 	dvc repro
 	-@case "$$GENRE_TRACKING" in off|0|false|no) ;; *) genre sync ;; esac
 
-experiments: $(READY)  ## the experiments side by side: what differs, and accuracy by clip and track
-	dvc exp show --no-pager --only-changed --drop '.*(train\.(clip|track)|loss|_low|_high|f1|top2|calib)'
+experiments: $(READY)  ## the experiments side by side: what differs, and accuracy with its interval
+	genre experiments
+
+# MLflow opens on a page about language models; this address is the list of runs, with the columns that matter.
+ui: $(READY)  ## MLflow at http://127.0.0.1:5000 (PORT=... for another); prints the address of the list of runs
+	@echo "http://127.0.0.1:$(PORT)/#/experiments/1/runs?workflowType=machine_learning&viewStateShareKey=genre"
+	mlflow ui --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}" --port $(PORT)
 
 test: $(READY)  ## the tests, without the slow ones
 	pytest
@@ -33,11 +42,11 @@ format: $(READY)  ## put the code into shape
 	ruff format .
 	ruff check --fix .
 
-lock: $(READY)  ## exact versions from requirements.in
+lock: $(READY)  ## exact versions, of what pyproject.toml lists
 	uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --no-annotate --no-header \
-		requirements.in -o requirements.txt
+		--all-extras pyproject.toml -o requirements.txt
 
-env: $(READY)  ## the environment alone
+env: $(READY)  ## the environment alone; for a machine without a GPU, in a fresh clone: make env TORCH=cpu
 
 clean:  ## remove the environment and caches; data, models and metrics stay
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
@@ -46,6 +55,13 @@ clean:  ## remove the environment and caches; data, models and metrics stay
 $(READY): requirements.txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+ifeq ($(TORCH),)
 	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip sync --quiet requirements.txt
+else
+	grep -vE '^(torch|torchaudio|triton|cuda-[a-z]+|nvidia-[a-z0-9-]+)==' requirements.txt > .venv/requirements.txt
+	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip sync --quiet .venv/requirements.txt
+	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --quiet \
+		$(if $(filter cpu,$(TORCH)),--torch-backend cpu $(shell grep -E '^torch(audio)?==' requirements.txt),$(TORCH))
+endif
 	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@

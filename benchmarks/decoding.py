@@ -22,8 +22,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from genre.audio import reading
-from genre.corpus import workers
+from genre.audio import parallel, reading
+from genre.audio.processes import Failure
 
 SHORTER = 0.1  # seconds by which a recording may be shorter without a word
 LONG_ENOUGH = 6.0  # seconds from which on a file could be used at all
@@ -82,8 +82,8 @@ def compare(folder: Path, csv: Path | None) -> list[Row]:
     with ThreadPoolExecutor(2) as threads:
         played = list(threads.map(play, files))
     rows = []
-    for path, heard, got in zip(files, played, workers.run(read, files, patience=PATIENCE), strict=True):
-        found = Heard(reason=got.reason) if isinstance(got, workers.Died) else got
+    for path, heard, got in zip(files, played, parallel.map_files(read, files, patience=PATIENCE), strict=True):
+        found = Heard(reason=got.reason) if isinstance(got, Failure) else got
         row = Row(str(path.relative_to(folder)), path.suffix.lower(), heard, found.seconds, found.reason, found.missing)
         if is_short(row) and not row.missing:  # does ffmpeg hear more, or junk in front as another format?
             row = replace(row, ffmpeg_seconds=ffmpeg_seconds(path, found.format))

@@ -3,7 +3,7 @@
     python -m benchmarks.fuzz_decoding [--inputs 100000] [--first 0]
 
 Inputs are made from small files of 30 kinds by seeded changes, number by number: the same number is the same input
-again. They are read in processes that may die (`genre.corpus.workers`); a crash or a hang is a finding, though it
+again. They are read in processes that may die (`genre.audio.processes`); a crash or a hang is a finding, though it
 costs a user no more than that file.
 """
 
@@ -17,8 +17,8 @@ from collections import Counter
 from functools import cache
 from pathlib import Path
 
-from genre.audio import reading
-from genre.corpus import workers
+from genre.audio import parallel, reading
+from genre.audio.processes import Failure
 from tests.genre.audio.sounds import encoded, noise
 
 PATIENCE = 120.0  # seconds for one input
@@ -49,8 +49,8 @@ def main() -> int:
     told: Counter[str] = Counter()
     for first in range(arguments.first, end, BATCH):
         numbers = range(first, min(end, first + BATCH))
-        for number, found in zip(numbers, workers.run(read, numbers, patience=PATIENCE), strict=True):
-            if isinstance(found, workers.Died) or found not in ("read", "refused", "told"):
+        for number, found in zip(numbers, parallel.map_files(read, numbers, patience=PATIENCE), strict=True):
+            if isinstance(found, Failure) or found not in ("read", "refused", "told"):
                 print(f"input {number}: {found}", flush=True)
                 told["findings"] += 1
             else:

@@ -1,4 +1,4 @@
-"""How well and how fast `genre.repetitions` finds repetitions: `python -m benchmarks.repetitions FOLDER`.
+"""How well and how fast `genre.audio.repetitions` finds repetitions: `python -m benchmarks.repetitions FOLDER`.
 
 FOLDER holds recordings (wav, au, flac, ogg, mp3), at any depth. Prints, in this order:
 - recall of altered copies, for each alteration, each two of them, and most at once;
@@ -24,7 +24,8 @@ import soundfile
 from scipy import fft
 
 from genre.audio import decoding
-from genre.audio.fingerprints import THRESHOLD, Fingerprint, find_repetitions, fingerprint
+from genre.audio.fingerprints import Fingerprint, fingerprint
+from genre.audio.repetitions import THRESHOLD, find_repetitions
 from genre.corpus import synthesis
 
 SAMPLE_RATE = 22050

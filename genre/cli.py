@@ -1,22 +1,17 @@
-"""The command `genre`: predictions of the trained model, recipes, studies, comparisons, and MLflow."""
+"""The command `genre`: predictions of the trained model, tags, recipes, studies, comparisons, and MLflow."""
 
 import argparse
 import io
-import json
 import sys
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from genre.console import messages
-
-if TYPE_CHECKING:
-    from genre.prediction.predictor import Prediction
 
 
 def main() -> None:
     """Runs the command line; a mistake is told in one line on standard error, with status 2."""
-    arguments = _parser().parse_args()
+    arguments = parser().parse_args()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a file's name may be no text
@@ -24,22 +19,61 @@ def main() -> None:
         raise SystemExit(arguments.run(arguments))
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="genre", description="Music genre classification.")
-    parser.add_argument("--version", action="version", version=f"genre {version('genre')}")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for add in (_add_predict, _add_recipe, _add_study, _add_compare, _add_sync):
+def parser() -> argparse.ArgumentParser:
+    """Returns the command line with all its commands."""
+    top = argparse.ArgumentParser(prog="genre", description="Music genre classification.")
+    top.add_argument("--version", action="version", version=f"genre {version('genre')}")
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+    for add in (
+        _add_predict,
+        _add_tag,
+        _add_export,
+        _add_recipe,
+        _add_study,
+        _add_experiments,
+        _add_compare,
+        _add_suspects,
+        _add_sync,
+    ):
         add(commands)
-    return parser
+    return top
 
 
 def _add_predict(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     predict = commands.add_parser("predict", help="the genres of recordings, by the trained model")
-    predict.add_argument("files", nargs="+", type=Path, metavar="FILE", help="recordings: wav, flac, ogg, mp3, au ...")
-    predict.add_argument("--model", type=Path, default=Path("models/model.pt"), help="default: models/model.pt")
+    _add_recordings(predict, "+")
     predict.add_argument("--json", action="store_true", help="one JSON object a line, all probabilities")
-    predict.add_argument("--figure", type=Path, metavar="PNG", help="draw the probabilities over time, of one FILE")
+    predict.add_argument("--csv", type=Path, metavar="FILE", help="write a table: file, genre, all probabilities")
+    predict.add_argument("--html", type=Path, metavar="FILE", help="write a page to listen to, with all probabilities")
+    predict.add_argument("--m3u", type=Path, metavar="FOLDER", help="write a playlist for each genre into a folder")
+    predict.add_argument("--figure", type=Path, metavar="PNG", help="draw the probabilities over time, of one PATH")
     predict.set_defaults(run=_predict)
+
+
+def _add_tag(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    tag = commands.add_parser("tag", help="write predicted genres into the tags of recordings; can be taken back")
+    _add_recordings(tag, "*")
+    tag.add_argument("--write", action="store_true", help="write the tags; without it, only say what would be written")
+    tag.add_argument("--journal", type=Path, metavar="FILE",
+                     help="where --write notes the changes; default: genre-tags-DATE.jsonl")  # fmt: skip
+    tag.add_argument("--undo", type=Path, metavar="JOURNAL", help="restore the genres that a journal names")
+    tag.set_defaults(run=_tag)
+
+
+def _add_recordings(command: argparse.ArgumentParser, count: str) -> None:
+    command.add_argument("paths", nargs=count, metavar="PATH", help="recordings, and folders of them")
+    command.add_argument("--model", type=Path, default=Path("models/model.pt"),
+                         help="a trained model, or an exported one (.onnx); default: models/model.pt")  # fmt: skip
+    command.add_argument("--only-untagged", action="store_true", help="leave out files whose tags name a genre")
+    command.add_argument("--step", type=float, metavar="SECONDS",
+                         help="from one window to the next; default: the length of a window")  # fmt: skip
+
+
+def _add_export(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    export = commands.add_parser("export", help="write the trained model as ONNX, to predict without torch")
+    export.add_argument("onnx", type=Path, metavar="MODEL.onnx", help="the file to write")
+    export.add_argument("--model", type=Path, default=Path("models/model.pt"), help="default: models/model.pt")
+    export.set_defaults(run=_export)
 
 
 def _add_recipe(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -59,6 +93,11 @@ def _add_study(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     study.set_defaults(run=_study)
 
 
+def _add_experiments(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    experiments = commands.add_parser("experiments", help="the experiments side by side: what differs, and accuracy")
+    experiments.set_defaults(run=_experiments)
+
+
 def _add_compare(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     compare = commands.add_parser("compare", help="whether two runs differ by more than chance, paired by track")
     for name in ("rev_a", "rev_b"):
@@ -66,6 +105,16 @@ def _add_compare(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     compare.add_argument("--subset", choices=("train", "valid", "test"), help="default: test, or valid without a test")
     compare.add_argument("--json", action="store_true", help="one JSON object with all figures")
     compare.set_defaults(run=_compare)
+
+
+def _add_suspects(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    suspects = commands.add_parser("suspects", help="which labels are probably wrong, by out-of-fold predictions")
+    suspects.add_argument("--csv", type=Path, default=Path("metrics/suspects.csv"),
+                          help="the ranked table of all tracks; default: metrics/suspects.csv")  # fmt: skip
+    suspects.add_argument("--folds", type=int, default=5, help="default: 5")
+    suspects.add_argument("--group-by", choices=("none", "repetition", "artist", "album", "column"),
+                          help="tracks of one group are in one fold; default: split.group_by")  # fmt: skip
+    suspects.set_defaults(run=_suspects)
 
 
 def _add_sync(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -81,52 +130,29 @@ def _add_sync(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
 
 
 def _predict(arguments: argparse.Namespace) -> int:
-    """Prints a line for each file; a file that cannot be decoded gets a line on standard error, the others go on."""
-    from genre.prediction.predictor import Predictor
+    """Prints the genre of each recording, and writes it as was asked for."""
+    from genre import predict
 
-    if arguments.figure and len(arguments.files) > 1:
-        raise ValueError(f"--figure must get one FILE, got {len(arguments.files)}; call it once for each")
-    predictor = Predictor(arguments.model)
-    status = 0
-    for path in arguments.files:
-        try:
-            predicted = predictor.predict(path)
-        except (ValueError, OSError) as error:
-            where = "" if str(path) in str(error) else f"{path}: "
-            print("error:", messages.one_line(where + str(error)), file=sys.stderr)
-            status = 2
-            continue
-        if arguments.figure:
-            _draw(path, predicted, arguments.figure)
-        print(_as_json(path, predicted) if arguments.json else _as_text(path, predicted), flush=True)
-    return status
+    return predict.main(arguments)
 
 
-def _draw(path: Path, predicted: "Prediction", png: Path) -> None:
-    from genre.figures import page, results
+def _tag(arguments: argparse.Namespace) -> int:
+    """Writes genres into tags, or says what it would write, or takes it back."""
+    from genre import tag
 
-    starts, title = list(predicted.starts), messages.printable(path.name)
-    page.save(results.predictions_over_time(predicted.clips, starts, predicted.genres, title), png)
-
-
-def _as_json(path: Path, predicted: "Prediction") -> str:
-    return json.dumps({
-        "file": str(path),
-        "genre": predicted.genre,
-        "unsure": predicted.unsure,
-        "probabilities": predicted.by_genre(),
-        "clips": [
-            {"start_seconds": round(float(start), 2), **predicted.by_genre(clip)}
-            for clip, start in enumerate(predicted.starts)
-        ],
-    }, ensure_ascii=False)  # fmt: skip
+    return tag.main(arguments)
 
 
-def _as_text(path: Path, predicted: "Prediction") -> str:
-    ranked = sorted(predicted.by_genre().items(), key=lambda item: -item[1])[:3]
-    probabilities = ", ".join(f"{genre} {probability:.0%}" for genre, probability in ranked)
-    answer = "unsure" if predicted.unsure else predicted.genre
-    return messages.printable(f"{path}: {answer}  ({probabilities})")
+def _export(arguments: argparse.Namespace) -> int:
+    """Writes the model as ONNX, and prints how closely it agrees with torch."""
+    from genre.prediction import export
+
+    difference = export.export(arguments.model, arguments.onnx)
+    megabytes = arguments.onnx.stat().st_size / 1e6
+    print(
+        f"{arguments.onnx}: {megabytes:.1f} MB; probabilities of random clips differ by {difference:.0e} from torch's"
+    )
+    return 0
 
 
 def _recipe(arguments: argparse.Namespace) -> int:
@@ -153,6 +179,23 @@ def _study(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _experiments(_: argparse.Namespace) -> int:
+    """Prints the table of experiments, as wide as the terminal."""
+    from rich.console import Console
+
+    from genre.history import experiments
+    from genre.pipeline.settings import Settings
+
+    if not Path("dvc.yaml").is_file():
+        raise ValueError(f"genre experiments must run in the repository's root, there is no dvc.yaml in {Path.cwd()}")
+    console, notes = Console(), Console(stderr=True)
+    with notes.status("reading the experiments of DVC"):
+        rows = experiments.read(Settings.read().flat())
+    console.print(experiments.table(rows, console.width))
+    console.print(experiments.LEGEND, highlight=False)
+    return 0
+
+
 def _compare(arguments: argparse.Namespace) -> int:
     """Prints what two runs predict for the same tracks, and whether they differ by more than chance."""
     from genre import compare
@@ -160,6 +203,14 @@ def _compare(arguments: argparse.Namespace) -> int:
     names = (arguments.rev_a, arguments.rev_b)
     found = compare.compare(*map(compare.read, names), names=names, subset=arguments.subset)
     print(compare.as_json(found) if arguments.json else compare.as_text(found))
+    return 0
+
+
+def _suspects(arguments: argparse.Namespace) -> int:
+    """Writes the tracks ranked by how doubtful their labels are, and prints the first ones."""
+    from genre import suspects
+
+    suspects.main(arguments.csv, arguments.folds, arguments.group_by)
     return 0
 
 

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from genre.evaluation import metrics, predictions
+from genre.history import revisions
 from genre.pipeline import tables
-from genre.tracking import revisions
 
 PREDICTIONS = "metrics/predictions.csv"
 NAMES = ("track", "subset", "actual", "predicted")  # columns of text, also where it looks like a number

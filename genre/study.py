@@ -15,7 +15,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from genre import recipe, study_table
-from genre.tracking import revisions
+from genre.history import revisions
 
 PROTOCOLS: dict[str, dict[str, Any]] = {
     "stratified": {"split.protocol": "stratified", "split.group_by": "none"},

@@ -12,13 +12,15 @@ if TYPE_CHECKING:
     from genre.pipeline.settings import Settings
 
 
-def main(settings: "Settings", gtzan: Path, audio: Path, tracks_csv: Path, excluded_csv: Path) -> None:
-    """Writes the folder of recordings, the table of tracks and the list of excluded files.
+def main(
+    settings: "Settings", gtzan: Path, audio: Path, tracks_csv: Path, excluded_csv: Path, corpus_json: Path
+) -> None:
+    """Writes the folder of recordings, the table of tracks, the list of excluded files and the corpus in numbers.
 
     A folder of the user is read where it is, and nothing is copied: the table then has absolute paths, and the folder
     of recordings stays empty.
     """
-    from genre.corpus import folder, losses, sources, tracks
+    from genre.corpus import associations, folder, losses, sources, tracks
     from genre.corpus.params import Data
     from genre.pipeline import files, tables
 
@@ -38,6 +40,7 @@ def main(settings: "Settings", gtzan: Path, audio: Path, tracks_csv: Path, exclu
     usable, excluded = tracks.tables_of(scanned, None if root.is_relative_to(incoming) else root.absolute())
     tables.write_csv(excluded, excluded_csv)
     tables.write_csv(usable, tracks_csv)
+    files.write_json(associations.summary(scanned), corpus_json)
     print(*losses.lines(scanned), f"each excluded file is in {excluded_csv}", sep="\n")
     tracks.check_enough(tables.read_tracks(tracks_csv), tracks_csv, excluded_csv)
 

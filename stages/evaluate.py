@@ -1,11 +1,15 @@
 """Stage evaluate: predicts all clips with the model and with simpler systems, and computes the metrics."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import torch
+from tqdm import tqdm
 
 from genre.console import stage
-from genre.evaluation import baselines, metrics, predictions, report
+from genre.evaluation import baselines, metrics, predictions, pretrained_baseline, report
 from genre.network import hardware, inference, model_file
 from genre.network.params import Computation
 from genre.pipeline import files, tables
@@ -21,18 +25,30 @@ def main(
     computation = settings.load(Computation)
     network, content = model_file.load(model_pt)
     spectrograms, table = store.read(values, index), tables.read_csv(split_csv, tables.SPLIT)
-    cuts = clips.clips_of(spectrograms, list(table["track"]), **content["clip_params"])
     hardware.seed_everything(computation.seed)
     device = hardware.choose_hardware(computation.device, computation.precision)
     device.place(network)
-    temperature = content["calibration"]["temperature"]
-    probabilities = inference.predict(network, torch.from_numpy(cuts), hardware=device, temperature=temperature).numpy()
+    temperature, unsure_below = content["calibration"]["temperature"], content["calibration"]["unsure_below"]
+
+    def blocks() -> Iterator[npt.NDArray[np.float16]]:
+        return clips.blocks_of(spectrograms, list(table["track"]), **content["clip_params"])
+
+    probabilities, seen = [], []
+    for cuts in tqdm(blocks(), "evaluating", unit="block", disable=None):
+        predicted = inference.predict(network, torch.from_numpy(cuts), hardware=device, temperature=temperature)
+        probabilities.append(predicted.numpy())
+        seen.append(baselines.features(cuts))
 
     genres = content["genres"]
-    of_clips = predictions.of_clips(table, genres, probabilities)
-    simpler = baselines.predict_all(table, genres, cuts)
+    of_clips = predictions.of_clips(table, genres, np.concatenate(probabilities))
+    simpler = baselines.predict_all(table, genres, {
+        system: np.concatenate([block[system] for block in seen]) for system in baselines.SYSTEMS
+    })  # fmt: skip
+    if pretrained_baseline.is_at_hand(content):
+        seed = computation.seed
+        simpler["pretrained"] = pretrained_baseline.predict(table, genres, blocks(), seed=seed, hardware=device)
     subsets = [subset for subset in tables.SUBSETS if (table["subset"] == subset).any()]
-    scores = metrics.by_subset(of_clips, subsets)
+    scores = metrics.by_subset(of_clips, subsets, unsure_below)
     tables.write_csv(of_clips, folder / "predictions.csv")
     tables.write_csv(predictions.by_track(of_clips), folder / "tracks.csv")
     report.write_confusion(of_clips, folder / "confusion")
@@ -44,6 +60,9 @@ def main(
     files.write_json(scores | {"leaks": leaks}, folder / "metrics.json")
     for subset, score in scores.items():
         print(report.sentence(subset, score))
+    training = of_clips["actual"][of_clips["subset"] == "train"]
+    if len(fitted := baselines.fitted_clips(training)) < len(training):
+        print(f"the simpler systems were fitted to {len(fitted)} of the {len(training)} training clips")
     print(*report.against_baselines(of_clips, simpler, content["network_params"]["network"]), sep="\n")
     results.record(model_pt, [*folder.glob("*.json"), folder / "predictions.csv", folder / "tracks.csv"], register=True)
 

@@ -1,5 +1,7 @@
 """Stage train: trains the network; a training that was killed goes on from its last epoch."""
 
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -15,52 +17,93 @@ from genre.pipeline.settings import Settings, flat, repository
 from genre.spectrograms import clips, store
 from genre.spectrograms.params import Clips
 from genre.tracking import live
-from genre.training import batches, calibration, checkpoint, loop, pretrained, run_key
+from genre.training import batches, calibration, checkpoint, distributed, loop, pretrained, run_key
 from genre.training.params import Augment, Train
 
 
 def main(settings: Settings, values: Path, index: Path, split_csv: Path, model_pt: Path, history_csv: Path) -> None:
     """Writes the model and the history of its training."""
+    train, model = settings.load(Train), settings.load(Model)
+    device = hardware.choose_hardware(train.device, train.precision)
+    work = partial(_train, settings, (values, index, split_csv), model_pt, history_csv, device)
+    if model.network == "musicnn":  # its features are computed once, and its head is fitted in seconds
+        work(distributed.ALONE)
+    else:
+        distributed.run(work, device, train.devices, train.batch_size)
+
+
+def _train(
+    settings: Settings, inputs: Sequence[Path], model_pt: Path, history_csv: Path, device: hardware.Hardware,
+    group: distributed.Group,
+) -> None:  # fmt: skip
+    """Trains as one of the processes of `group`; the first of them writes all that is written."""
     clip, spectrogram, model = settings.load(Clips), settings.load(Spectrogram), settings.load(Model)
-    augment, train = settings.load(Augment), settings.load(Train)
-    spectrograms, table = store.read(values, index), tables.read_csv(split_csv, tables.SPLIT)
+    spectrograms, table = store.read(*inputs[:2]), tables.read_csv(inputs[2], tables.SPLIT)
     clips.check_lengths(spectrograms, table["track"], clip.clip_frames)
     genres = sorted(table["genre"].unique())
 
-    hardware.seed_everything(train.seed)
+    hardware.seed_everything(settings.load(Train).seed)
     network_params = {"n_mels": spectrogram.n_mels, "clip_frames": clip.clip_frames, **model.model_dump()}
     network = model_file.make_network(network_params, len(genres))
-    device = hardware.choose_hardware(train.device, train.precision)
-    inputs, parameters = (values, index, split_csv), flat(clip, spectrogram, augment, model, train)
-    key = run_key.run_key(inputs, parameters, {**vars(device), "torch": torch.__version__})
-    path, source = repository() / ".checkpoints" / f"{key}.pt", {}
+    parameters = flat(clip, spectrogram, settings.load(Augment), model, settings.load(Train))
+    del parameters["train.devices"]  # a training may go on with another number of devices
+    machine = {**vars(device), "torch": torch.__version__}
+    checkpoint_key = run_key.run_key(inputs, parameters, machine)
+    key = run_key.run_key(inputs, parameters, {**machine, "devices": group.size})  # another number is another run
+    path, credits_of_weights = repository() / ".checkpoints" / f"{checkpoint_key}.pt", {}
+    fit = partial(_fit, settings, network, spectrograms, table, genres, device, group, path, checkpoint_key)
+    if not group.writes:
+        fit(lambda _: None)
+        return
     with live.training_run(key, settings.sections, inputs) as run:
         if isinstance(network, musicnn.Musicnn):
-            print(f"{(table['subset'] == 'train').sum()} tracks; a head on the features of musicnn, on {device.device}")
-            fitted = pretrained.fit(
-                network, spectrograms, table, genres, clip, hardware=device, seed=train.seed, checkpoint_path=path
-            )
-            state, calibrated = fitted.state, calibration.fit(fitted.logits, fitted.labels)
-            source = {"licence": musicnn.LICENCE, "citation": musicnn.CITATION}
+            state, calibrated = _fit_pretrained(settings, network, spectrograms, table, genres, device, path)
+            credits_of_weights = {"licence": musicnn.LICENCE, "citation": musicnn.CITATION}
             run.log_epoch(state.history[0])
         else:
-            valid = batches.validation_clips(spectrograms, table, genres, clip)
-            learners = batches.training_clips(spectrograms, table, genres, clip, augment, train)
-            print(
-                f"{len(learners.tracks)} tracks, {len(learners)} clips an epoch, on {device.device}, {device.precision}"
-            )
-            state = loop.fit(
-                network, learners, valid, train, hardware=device, checkpoint_path=path, key=key, on_epoch=run.log_epoch
-            )
-            network.load_state_dict(state.best)
-            calibrated = _calibration(network, valid, clip.clips_per_track, device)
+            state, calibrated = fit(run.log_epoch)
         tables.write_csv(_history(state), history_csv)
         model_file.save(
             model_pt, network, network_params=network_params, genres=genres, clip_params=clip.model_dump(),
-            spectrogram=spectrogram.model_dump(), calibration=calibrated, credits=source,
+            spectrogram=spectrogram.model_dump(), calibration=calibrated, credits=credits_of_weights,
         )  # fmt: skip
         run.finish(model_pt, best_epoch=state.best_epoch)
     checkpoint.prune(path)
+
+
+def _fit(
+    settings: Settings, network: nn.Module, spectrograms: store.SpectrogramStore, table: pd.DataFrame,
+    genres: Sequence[str], device: hardware.Hardware, group: distributed.Group, path: Path, key: str,
+    on_epoch: Callable[[dict[str, float]], None],
+) -> tuple[checkpoint.TrainingState, dict[str, float]]:  # fmt: skip
+    """Trains the network from new weights; returns the history and the calibration."""
+    clip, train = settings.load(Clips), settings.load(Train)
+    valid = batches.validation_clips(spectrograms, table, genres, clip)
+    learners = batches.training_clips(
+        spectrograms, table, genres, clip, settings.load(Augment), train, hardware=device, group=group
+    )
+    if group.writes:
+        processes = f", {group.size} processes" if group.size > 1 else ""
+        print(
+            f"{len(learners.tracks)} tracks, {len(learners)} clips an epoch, on {device.device}, {device.precision}"
+            f"{processes}"
+        )
+    state = loop.fit(network, learners, valid, train, hardware=device, checkpoint_path=path, key=key, on_epoch=on_epoch)
+    network.load_state_dict(state.best)
+    return state, _calibration(network, valid, clip.clips_per_track, device) if group.writes else {}
+
+
+def _fit_pretrained(
+    settings: Settings, network: musicnn.Musicnn, spectrograms: store.SpectrogramStore, table: pd.DataFrame,
+    genres: Sequence[str], device: hardware.Hardware, path: Path,
+) -> tuple[checkpoint.TrainingState, dict[str, float]]:  # fmt: skip
+    """Fits a head to the features of musicnn; returns the history and the calibration."""
+    print(f"{(table['subset'] == 'train').sum()} tracks; a head on the features of musicnn, on {device.device}")
+    seed = settings.load(Train).seed
+    fitted = pretrained.fit(
+        network, spectrograms, table, genres, settings.load(Clips), hardware=device, seed=seed, checkpoint_path=path
+    )
+    return fitted.state, calibration.fit(fitted.logits, fitted.labels)
 
 
 def _calibration(

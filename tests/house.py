@@ -40,6 +40,7 @@ class House:
         }
         self.run("git", "init", "-q")
         self.run("dvc", "init", "-q")
+        shutil.copytree(ROOT / ".dvc" / "plots", root / ".dvc" / "plots")
         self.commit("first")
 
     def run(self, *words: str, check: bool = True, **environment: str) -> subprocess.CompletedProcess[str]:

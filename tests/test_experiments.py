@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 import pytest
 import soundfile
 
-from genre.tracking import dvc_lock
+from genre.history import dvc_lock
 from genre.tracking.mlflow_store import Store
 from tests.conftest import RATE, tone
 from tests.house import House

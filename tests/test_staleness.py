@@ -63,6 +63,7 @@ def edited(house):
 @pytest.mark.parametrize(
     ("file", "expected"),
     [
+        ("genre/history/revisions.py", set()),
         ("genre/tracking/tags.py", set()),
         ("genre/tracking/mlflow_store.py", set()),
         ("genre/console/messages.py", set()),
@@ -71,9 +72,11 @@ def edited(house):
         ("genre/compare.py", set()),
         ("genre/prediction/predictor.py", set()),
         ("genre/figures/results.py", {"plots"}),
+        ("genre/figures/web_page.js", {"plots"}),
+        ("genre/prediction/predictions_page.py", set()),
         ("genre/evaluation/baselines.py", {"evaluate"}),
         ("genre/training/loop.py", {"train"}),
-        ("genre/network/unet.py", {"train", "evaluate"}),
+        ("genre/network/unet.py", {"train", "evaluate", "plots"}),
         ("genre/splits/protocols.py", {"split"}),
         ("genre/audio/mel.py", {"spectrogram", "plots"}),
         ("genre/corpus/mirrors.py", {"download"}),

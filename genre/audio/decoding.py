@@ -1,15 +1,15 @@
 """Recordings of any format as one channel at one sample rate."""
 
+import math
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
-import torch
-from torchaudio.functional import resample
 
 from genre.audio import reading
 from genre.audio.reading import Waveform
+from genre.audio.resampling import filter_reach, resample
 
 BLOCK_SECONDS = 30  # bounds the memory that a recording of any length takes
 BLOCK_SAMPLES = 1 << 23  # of all channels; 30 s of what is usual have fewer
@@ -65,20 +65,18 @@ def _resampled(blocks: Iterator[Waveform], ratio: Fraction) -> Iterator[Waveform
     """Resamples block by block with context on both sides, which gives what resampling the whole would give.
 
     Blocks but the last must be multiples of the ratio's denominator long.
-
-    The filter of torchaudio's windowed sinc spans `6 / 0.99` periods of the lower of the two rates on each side.
     """
     old, new = ratio.denominator, ratio.numerator
     if old == new:
         yield from blocks
         return
-    context = old * (2 + int(7 * max(1, old / new)) // old)
+    context = old * math.ceil(filter_reach(old, new) / old)
     before = np.zeros(0, np.float32)
     current = next(blocks, None)
     while current is not None:
         after = next(blocks, None)
         joined = np.concatenate([before, current, current[:0] if after is None else after[:context]])
-        resampled = resample(torch.from_numpy(joined), old, new).numpy()
+        resampled = resample(joined, old, new)
         first = len(before) * new // old
         last = None if after is None else first + len(current) * new // old
         yield resampled[first:last]

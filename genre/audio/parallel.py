@@ -1,35 +1,46 @@
-"""Computes spectrograms and fingerprints of many recordings on all cores, in order and in bounded memory."""
+"""Maps a function over files, on the cores of this machine or on a cluster."""
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from os import cpu_count
-from pathlib import Path
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 
-import numpy as np
-import numpy.typing as npt
-import torch
-from tqdm import tqdm
+from genre.audio.cluster import Cluster
+from genre.audio.processes import PATIENCE, Failure, Item, Processes, Result
 
-from genre.audio import decoding, fingerprints, mel
-from genre.audio.fingerprints import Fingerprint
-from genre.audio.params import Spectrogram
-
-AHEAD = 8  # tracks for each core that are computed before they are used: bounds the memory
+SCHEDULER = "GENRE_DASK"  # environment variable: the address of a Dask scheduler, such as tcp://host:8786
+AHEAD = 8  # files for each process that are worked on before their results are used: bounds the memory
 
 
-def analyse(paths: Sequence[Path], section: Spectrogram) -> Iterator[tuple[npt.NDArray[np.float16], Fingerprint]]:
-    """Yields for each recording its log-mel spectrogram `(frame, n_mels)` and its fingerprint, in order.
+def map_files(
+    function: Callable[[Item], Result], items: Iterable[Item], *, patience: float = PATIENCE, processes: int = 0
+) -> Iterator[Result | Failure]:
+    """Yields for each file, in order, `function(item)`, or a `Failure` where there is none.
+
+    The function runs in processes of this machine; or, where the environment variable `GENRE_DASK` names a scheduler,
+    in processes of the machines that have a Dask worker. The results are the same bytes. A failure is: the function
+    raised a `ValueError`, its process crashed, took too long, or was ended from outside twice (as the system does where
+    memory is short). A worker of a cluster that is gone costs the time that its files took; they are given to others.
+
+    Args:
+        function: At the top level of a module, or a `functools.partial` of such a one; modules are imported anew in
+            each process, so it should import little.
+        items: What it takes, such as absolute paths: all machines must see the same files under the same names.
+        patience: Seconds that one file may take.
+        processes: How many on this machine; 0 is one for each core.
 
     Raises:
-        ValueError: A recording cannot be decoded.
+        ValueError: The scheduler cannot be used; the message says why.
+        Exception: What `function` raises, other than a `ValueError`, is raised here.
     """
-
-    def one(path: Path) -> tuple[npt.NDArray[np.float16], Fingerprint]:
-        waveform = decoding.decode(path, section.sample_rate)
-        return mel.log_mel(waveform, **section.model_dump()), fingerprints.fingerprint(waveform, section.sample_rate)
-
-    torch.set_num_threads(1)  # each thread takes a track of its own
-    workers = cpu_count() or 1
-    with ThreadPoolExecutor(workers) as threads:
-        for start in tqdm(range(0, len(paths), workers * AHEAD), "spectrograms", unit="block", disable=None):
-            yield from threads.map(one, paths[start : start + workers * AHEAD])
+    address = os.environ.get(SCHEDULER)
+    pool = Cluster(address) if address else Processes(processes or os.cpu_count() or 1)
+    waiting: deque[Callable[[], Result | Failure]] = deque()
+    try:
+        for item in items:
+            if len(waiting) == AHEAD * pool.count:
+                yield waiting.popleft()()
+            waiting.append(pool.submit(function, item, patience))
+        while waiting:
+            yield waiting.popleft()()
+    finally:
+        pool.close()

@@ -13,8 +13,9 @@ from types import FrameType
 def one_line_errors() -> Iterator[None]:
     """Turns an error that the user can mend into one line on standard error and an exit status.
 
-    The status is 2 after a mistake (`ValueError`, `OSError`) or too little memory, 130 after SIGINT and 143 after
-    SIGTERM, as shells have it. It is 141, without a line, if the reader of standard output is gone (such as `head`).
+    The status is 2 after a mistake (`ValueError`, `OSError`), too little memory or a missing package, 130 after SIGINT
+    and 143 after SIGTERM, as shells have it. It is 141, without a line, if the reader of standard output is gone (such
+    as `head`).
     Temporary files are removed in all cases. Other exceptions are bugs of this project and keep their traceback.
     """
     before = signal.signal(signal.SIGTERM, _end)
@@ -25,6 +26,11 @@ def one_line_errors() -> Iterator[None]:
         raise SystemExit(141) from None
     except (ValueError, OSError) as error:
         fail(_told(error))
+    except ModuleNotFoundError as error:  # the light installation has not all that the pipeline needs
+        if error.name is None or error.name.split(".")[0] in ("genre", "stages"):
+            raise
+        package = error.name.split(".")[0]
+        fail(f"this needs the package {package}, which is not installed here; `pip install '.[pipeline]'` has it")
     except MemoryError as error:
         fail(f"out of memory: {error}; close other programs, or take fewer tracks or smaller values in params.yaml")
     except KeyboardInterrupt:

@@ -6,7 +6,7 @@ import inspect
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import filelock
@@ -26,7 +26,9 @@ def run(stage: Callable[..., None]) -> None:
     with one_line_errors():
         settings = Settings.read(arguments.pop("params"), arguments.pop("set"))
         check(settings)
-        with _alone([stage.__module__, *map(str, arguments.values())]):
+        # torchrun and Slurm's srun start several processes of one training; the first holds the lock for all.
+        first = os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0")) == "0"
+        with _alone([stage.__module__, *map(str, arguments.values())]) if first else nullcontext():
             stage(settings, **arguments)
 
 

@@ -9,15 +9,15 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from genre.audio import parallel
+from genre.audio.processes import Failure
 from genre.audio.reading import Recording
-from genre.corpus import inspection, kinds, workers
+from genre.corpus import inspection, kinds
 from genre.pipeline.tables import RESERVED_GENRES
 
 # A spreadsheet runs a cell that begins with one of these as a formula.
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-# Folders that operating systems and servers make; hidden folders begin with a dot.
 OUTSIDE = "not in the folder of a genre"
-NEVER_GENRES = frozenset(("$RECYCLE.BIN", "System Volume Information", "lost+found", "@eaDir", "__MACOSX"))
 
 
 @dataclass(frozen=True)
@@ -107,11 +107,15 @@ def scan(folder: Path, *, min_seconds: float) -> list[ScannedFile]:
     """
     named = [_by_name(path, folder) for path in sorted(_entries(folder))]
     waiting = [file.file for file in named if not file.reason]
-    answers = workers.run(partial(inspection.inspect, folder, min_seconds), waiting) if waiting else iter(())
+    answers = (
+        parallel.map_files(partial(inspection.inspect, folder.absolute(), min_seconds), waiting)
+        if waiting
+        else iter(())
+    )
     done = tqdm((file for file in named if not file.reason), "decoding", len(waiting), unit="file", disable=None)
     decoded = {}
     for file, answer in zip(done, answers, strict=True):
-        recording = None if isinstance(answer, workers.Died) else answer.recording
+        recording = None if isinstance(answer, Failure) else answer.recording
         decoded[file.file] = replace(file, reason=answer.reason, recording=recording)
     return [decoded.get(file.file, file) for file in named]
 
@@ -152,7 +156,7 @@ def _not_a_file(path: Path) -> str | None:
 
 
 def _never_a_genre(name: str) -> str | None:
-    is_system = name in NEVER_GENRES or name.startswith(".")
+    is_system = name in kinds.SYSTEM_FOLDERS or name.startswith(".")
     return f"in the folder {name!r}, which is no genre but made by the system" if is_system else None
 
 

@@ -22,6 +22,8 @@ OTHERS = frozenset(
         "tiff", "torrent", "txt", "url", "webp", "xml", "xspf", "zip",
     )
 )  # fmt: skip
+# Folders that operating systems and servers make; hidden folders begin with a dot.
+SYSTEM_FOLDERS = frozenset(("$RECYCLE.BIN", "System Volume Information", "lost+found", "@eaDir", "__MACOSX"))
 # The first bytes of the usual formats: where they stand, and what they are.
 MARKS = (
     (0, b"ID3"), (0, b"fLaC"), (0, b"OggS"), (8, b"WAVE"), (8, b"AIFF"), (8, b"AIFC"), (0, b".snd"), (4, b"ftyp"),

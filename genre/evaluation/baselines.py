@@ -1,6 +1,6 @@
 """What simpler systems reach on the same tracks: a number without them tells little."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,9 @@ from genre.evaluation.predictions import of_clips
 
 MFCCS = 20
 BLOCK = 128  # clips
+MOST_FITTED = 10_000  # clips; the time that a support-vector machine takes grows with the square of them
+
+Features = npt.NDArray[np.float64]
 
 
 def band_statistics(clips: npt.NDArray[np.float16]) -> npt.NDArray[np.float64]:
@@ -41,54 +44,70 @@ SYSTEMS: dict[str, tuple[Callable[[npt.NDArray[np.float16]], npt.NDArray[np.floa
 }
 
 
-def probabilities(
-    system: str, train: npt.NDArray[np.float16], genres: Sequence[str], test: npt.NDArray[np.float16]
-) -> npt.NDArray[np.float64]:
-    """Fits a system of `SYSTEMS` to clips and gives the probabilities of other clips' genres.
+def probabilities(system: str, train: Features, genres: Sequence[str], test: Features) -> npt.NDArray[np.float64]:
+    """Fits a system of `SYSTEMS` to clips and returns the probabilities of other clips' genres.
 
     The support-vector machine gives the softmax of its decision values, which ranks genres but is not calibrated.
 
     Args:
         system: `majority`, `linear` (logistic regression on `band_statistics`) or `svm_mfcc` (RBF kernel on
             `mfcc_statistics`); features are standardised.
-        train: `(clip, mel, frame)`.
+        train: What the system sees of each clip, `(clip, feature)`; see `features`.
         genres: The genre of each clip of `train`.
-        test: `(clip, mel, frame)`.
+        test: As `train`, of the clips to predict.
 
     Returns:
         `(clip, genre)` for `test`, the genres in alphabetical order.
     """
     classifier = SYSTEMS[system][1]
-    fitted = make_pipeline(StandardScaler(), clone(classifier)).fit(_features(system, train), genres)
+    fitted = make_pipeline(StandardScaler(), clone(classifier)).fit(train, genres)
     if hasattr(fitted, "predict_proba"):
-        return np.asarray(fitted.predict_proba(_features(system, test)))
-    decisions = fitted.decision_function(_features(system, test))
+        return np.asarray(fitted.predict_proba(test))
+    decisions = fitted.decision_function(test)
     if decisions.ndim == 1:  # two genres: one number, for the second
         decisions = np.stack([-decisions, decisions], axis=1)
     shares = np.exp(decisions - decisions.max(axis=1, keepdims=True))
     return np.asarray(shares / shares.sum(axis=1, keepdims=True))
 
 
-def _features(system: str, clips: npt.NDArray[np.float16]) -> npt.NDArray[np.float64]:
-    """Computes what a system sees, a block of clips at a time: in double precision all at once fill the memory."""
-    see = SYSTEMS[system][0]
-    return np.concatenate([see(clips[start : start + BLOCK]) for start in range(0, len(clips), BLOCK)])
+def features(clips: npt.NDArray[np.float16]) -> dict[str, Features]:
+    """Computes what each system sees of clips `(clip, mel, frame)`: system -> `(clip, feature)`.
+
+    A block of clips at a time: in double precision all at once fill the memory.
+    """
+    blocks = [clips[start : start + BLOCK] for start in range(0, len(clips), BLOCK)]
+    return {system: np.concatenate([see(block) for block in blocks]) for system, (see, _) in SYSTEMS.items()}
 
 
-def predict_all(table: pd.DataFrame, genres: Sequence[str], clips: npt.NDArray[np.float16]) -> dict[str, pd.DataFrame]:
+def fitted_clips(genres: Sequence[str]) -> npt.NDArray[np.int64]:
+    """Returns the numbers of the training clips that the systems are fitted to: all, or every nth one of each genre.
+
+    There are at most about `MOST_FITTED` of them.
+
+    Args:
+        genres: The genre of each training clip.
+    """
+    nth = -(-len(genres) // MOST_FITTED)
+    labels = pd.Series(genres, dtype=str)
+    return np.flatnonzero(labels.groupby(labels).cumcount() % max(1, nth) == 0)
+
+
+def predict_all(table: pd.DataFrame, genres: Sequence[str], seen: Mapping[str, Features]) -> dict[str, pd.DataFrame]:
     """Fits every system to the training clips and predicts all clips.
 
     Args:
         table: The tracks: columns `track, genre, subset`.
         genres: The names of the genres, in alphabetical order.
-        clips: `(clip, mel, frame)`, all clips of the first track of `table` first.
+        seen: What `features` returns, of all clips, all those of the first track of `table` first.
 
     Returns:
         system -> its table of clip predictions.
     """
-    clips_per_track = len(clips) // len(table)
-    train = (table["subset"] == "train").repeat(clips_per_track).to_numpy()
+    clips_per_track = len(next(iter(seen.values()))) // len(table)
     labels = table["genre"].repeat(clips_per_track).to_numpy()
+    train = np.flatnonzero((table["subset"] == "train").repeat(clips_per_track))
+    train = train[fitted_clips(labels[train])]
     return {
-        system: of_clips(table, genres, probabilities(system, clips[train], labels[train], clips)) for system in SYSTEMS
+        system: of_clips(table, genres, probabilities(system, values[train], labels[train], values))
+        for system, values in seen.items()
     }

@@ -6,7 +6,6 @@ mean over its clips'. Intervals are 95 % and by track, since the clips of a trac
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,10 +13,10 @@ import pandas as pd
 from scipy.stats import binomtest
 from sklearn.metrics import accuracy_score, f1_score, precision_recall_fscore_support, top_k_accuracy_score
 
+from genre.evaluation.bins import CALIBRATION_BINS, confidence_bins
 from genre.evaluation.predictions import by_track, genres_of
 
 BOOTSTRAP_DRAWS = 2000
-CALIBRATION_BINS = 10
 ALPHA = 0.05  # significance level: a difference whose p-value is below it counts as one
 
 
@@ -102,12 +101,6 @@ def calibration_error(confidence: npt.NDArray[np.float64], correct: npt.NDArray[
     return float(np.abs(gaps).sum() / len(confidence))
 
 
-def confidence_bins(confidence: npt.NDArray[np.floating[Any]], bins: int = CALIBRATION_BINS) -> npt.NDArray[np.int64]:
-    """Returns the number of each confidence's bin, from 0; a confidence on an edge belongs to the bin below."""
-    above = np.ceil(confidence * bins).astype(np.int64)
-    return np.asarray(np.clip(above - 1, 0, bins - 1))
-
-
 def log_loss(actual: Sequence[str], probabilities: npt.NDArray[np.float64], genres: Sequence[str]) -> float:
     """Returns the mean of `-ln` of the actual genre's probability, at least 1e-7: 0 is perfect, ln(genres) a guess."""
     _check_sizes("log_loss", len(actual), len(probabilities))
@@ -115,8 +108,14 @@ def log_loss(actual: Sequence[str], probabilities: npt.NDArray[np.float64], genr
     return float(-np.log(np.clip(probabilities[np.arange(len(places)), places], 1e-7, 1)).mean())
 
 
-def summary(clips: pd.DataFrame) -> dict[str, float]:
-    """Returns the figures of metrics/metrics.json for one subset, from its table of clip predictions."""
+def summary(clips: pd.DataFrame, unsure_below: float | None = None) -> dict[str, float]:
+    """Returns the figures of metrics/metrics.json for one subset, from its table of clip predictions.
+
+    Args:
+        clips: The clip predictions of the subset.
+        unsure_below: A track whose highest probability is lower is unsure. With it the figures of `answers` are added;
+            None is for a system without such a threshold.
+    """
     genres, tracks = genres_of(clips), by_track(clips)
     actual, predicted = list(tracks["actual"]), list(tracks["predicted"])
     probabilities = tracks[genres].to_numpy()
@@ -134,7 +133,30 @@ def summary(clips: pd.DataFrame) -> dict[str, float]:
         "track_top2_accuracy": top2_accuracy(actual, probabilities, genres),
         "track_calibration_error": calibration_error(probabilities.max(axis=1), correct),
         "loss": log_loss(list(clips["actual"]), clips[genres].to_numpy(), genres),
+        **({} if unsure_below is None else answers(probabilities.max(axis=1), correct, unsure_below)),
     }
+
+
+def answers(
+    confidence: npt.NDArray[np.float64], correct: npt.NDArray[np.bool_], unsure_below: float
+) -> dict[str, float]:
+    """Returns the share of tracks that are answered, which is not with "unsure", and the accuracy of these answers.
+
+    Args:
+        confidence: `(track,)`, each track's highest probability.
+        correct: `(track,)`, whether the most probable genre is the actual one.
+        unsure_below: The threshold of the model file, see `genre.training.calibration`.
+
+    Returns:
+        `answered` and `answered_accuracy`; the second is missing if no track is answered, for it has no value then.
+
+    Raises:
+        ValueError: There are no tracks, or lengths differ.
+    """
+    _check_sizes("answers", len(correct), len(confidence))
+    known = confidence >= unsure_below
+    accuracy = {"answered_accuracy": float(correct[known].mean())} if known.any() else {}
+    return {"answered": float(known.mean()), **accuracy}
 
 
 def per_genre(tracks: pd.DataFrame) -> pd.DataFrame:
@@ -144,6 +166,8 @@ def per_genre(tracks: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(dict(zip(("precision", "recall", "f1", "support"), scores, strict=True)), index=genres)
 
 
-def by_subset(of_clips: pd.DataFrame, subsets: Sequence[str]) -> dict[str, dict[str, float]]:
+def by_subset(
+    of_clips: pd.DataFrame, subsets: Sequence[str], unsure_below: float | None = None
+) -> dict[str, dict[str, float]]:
     """Returns subset -> the figures of `summary`, from a table of clip predictions."""
-    return {subset: summary(of_clips[of_clips["subset"] == subset]) for subset in subsets}
+    return {subset: summary(of_clips[of_clips["subset"] == subset], unsure_below) for subset in subsets}

@@ -1,7 +1,7 @@
 """Which figures the stage `plots` draws, from the tables of metrics and from the spectrograms."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from genre.audio import mel
 from genre.audio.params import Spectrogram
-from genre.evaluation import metrics, predictions
+from genre.evaluation import predictions
 from genre.figures import results
 from genre.figures import spectrograms as spectrogram_figures
 from genre.pipeline import tables
@@ -29,18 +29,18 @@ def of_results(folder: Path) -> dict[str, Figure]:
     history = tables.read_csv(folder / "history.csv", ("epoch", "train_loss", "kept"))
     clips = tables.read_csv(folder / "predictions.csv", tables.CLIP_PREDICTIONS)
     tracks = tables.read_csv(folder / "tracks.csv", tables.TRACK_PREDICTIONS)
-    subset = tables.held_out(clips["subset"])
+    subset, counts = tables.held_out(clips["subset"]), tracks["subset"].value_counts().to_dict()
     clips, tracks = clips[clips["subset"] == subset], tracks[tracks["subset"] == subset]
     genres = predictions.genres_of(clips)
     correct = (tracks["actual"] == tracks["predicted"]).to_numpy()
     best = int(history.loc[history["kept"] == 1, "epoch"].iloc[0])
     return {
         "training_curves": results.training_curves(history, best_epoch=best),
-        "genre_scores": results.genre_scores(metrics.per_genre(tracks), title=f"By genre, {subset} tracks"),
+        "genre_scores": results.genre_scores(_of_genres(folder, subset), title=f"By genre, {subset} tracks"),
         "reliability": results.reliability(
-            tracks[genres].to_numpy().max(axis=1), correct, title=f"How sure, how right: {subset} tracks"
+            tracks[genres].to_numpy().max(axis=1), correct, title=f"How sure, how often correct: {subset} tracks"
         ),
-        "baselines": results.baseline_comparison(pd.DataFrame(_systems(folder))),
+        "baselines": results.baseline_comparison(pd.DataFrame(_systems(folder, counts))),
         **{
             f"confusion_{level}": results.confusion_matrix(
                 list(rows["actual"]), list(rows["predicted"]), genres, title=f"Confusion, {subset} {level}"
@@ -50,16 +50,23 @@ def of_results(folder: Path) -> dict[str, Figure]:
     }
 
 
-def _systems(folder: Path) -> Iterator[dict[str, Any]]:
-    """Yields the accuracy by track of the network and of the simpler systems, with its interval."""
+def _of_genres(folder: Path, subset: str) -> pd.DataFrame:
+    """Reads precision, recall, F1 and support of each genre."""
+    scores = json.loads((folder / "per_genre.json").read_text(encoding="utf-8"))[subset]
+    return pd.DataFrame.from_dict(scores, orient="index")
+
+
+def _systems(folder: Path, counts: Mapping[str, int]) -> Iterator[dict[str, Any]]:
+    """Yields the accuracy by track of the network and of the simpler systems; `counts` is subset -> tracks."""
     scores = {"network": json.loads((folder / "metrics.json").read_text(encoding="utf-8"))}
     scores |= json.loads((folder / "baselines.json").read_text(encoding="utf-8"))
-    for system, subsets in scores.items():
+    for system in results.ordered(scores):
         for subset in ("valid", "test"):
-            if subset in subsets:
-                score = subsets[subset]
+            if subset in scores[system]:
+                score = scores[system][subset]
                 yield {
-                    "system": system, "subset": subset, "level": "track", "accuracy": score["track_accuracy"],
+                    "system": system, "subset": subset, "level": "track", "n": counts[subset],
+                    "accuracy": score["track_accuracy"],
                     "low": score["track_accuracy_low"], "high": score["track_accuracy_high"],
                 }  # fmt: skip
 
@@ -67,7 +74,7 @@ def _systems(folder: Path) -> Iterator[dict[str, Any]]:
 def of_spectrograms(
     store: SpectrogramStore, table: pd.DataFrame, clip_frames: int, spectrogram: Spectrogram, augmentation: Augment
 ) -> dict[str, Figure]:
-    """Draws spectrograms: of a training track, the mean of each genre, and each augmentation of one clip.
+    """Draws the mean spectrum of each genre, and of one training track the spectrogram and each augmentation.
 
     Args:
         store: The spectrograms.
@@ -76,26 +83,26 @@ def of_spectrograms(
         spectrogram: The section `spectrogram`, for the axes.
         augmentation: The section `augment`.
     """
+    frequencies = mel.mel_frequencies(
+        sample_rate=spectrogram.sample_rate, n_fft=spectrogram.n_fft, n_mels=spectrogram.n_mels
+    )
     axes: dict[str, Any] = {
-        "sample_rate": spectrogram.sample_rate,
-        "hop_length": spectrogram.hop_length,
-        "mel_frequencies": mel.mel_frequencies(
-            sample_rate=spectrogram.sample_rate, n_fft=spectrogram.n_fft, n_mels=spectrogram.n_mels
-        ),
-    }
-    example = str(table[table["subset"] == "train"].iloc[0]["track"])
+        "sample_rate": spectrogram.sample_rate, "hop_length": spectrogram.hop_length, "mel_frequencies": frequencies,
+    }  # fmt: skip
+    train = table[table["subset"] == "train"]
+    example = str(train.iloc[0]["track"])
     clip = store.cut(example, 0, clip_frames).astype(np.float32)
     return {
-        "mean_spectrograms": spectrogram_figures.mean_spectrograms(_means(store, table, clip_frames), **axes),
+        "mean_spectra": spectrogram_figures.mean_spectra(_spectra(store, train), mel_frequencies=frequencies),
         "spectrogram": spectrogram_figures.spectrogram(store.whole(example), title=example, **axes),
         "augmentations": spectrogram_figures.augmentations(_augmented(clip, augmentation), **axes),
     }
 
 
-def _means(store: SpectrogramStore, table: pd.DataFrame, frames: int) -> dict[str, npt.NDArray[np.float32]]:
-    """Averages the first clip's length of all tracks of each genre: genre -> `(mel, frame)`."""
+def _spectra(store: SpectrogramStore, table: pd.DataFrame) -> dict[str, npt.NDArray[np.float32]]:
+    """Averages each track over time: genre -> `(track, mel)`."""
     return {
-        genre: np.mean([store.cut(track, 0, frames) for track in tracks], axis=0, dtype=np.float32)
+        genre: np.stack([store.whole(track).mean(axis=1, dtype=np.float32) for track in tracks])
         for genre, tracks in table.groupby("genre")["track"]
     }
 

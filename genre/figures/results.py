@@ -1,6 +1,6 @@
 """Figures of results: tables in, a `matplotlib.figure.Figure` out."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from genre.evaluation.metrics import confidence_bins
+from genre.evaluation.bins import confidence_bins
 from genre.figures.page import (
     BLUE,
     DARK,
@@ -29,10 +29,18 @@ from genre.figures.page import (
 
 SUBSET_COLOURS = {"train": BLUE, "valid": ORANGE, "test": GREEN}
 MARKERS = ("o", "s", "^")
-SYSTEM_NAMES = {
+# The two are computed on unlike clips, so that valid may well be the better one in early epochs.
+CURVES = {
+    "train": ("train: clips as trained on, with augmentation, dropout and label smoothing where params.yaml has them",
+              "--", "s"),
+    "valid": ("valid: clips as they are, by the network as it predicts", "-", "o"),
+}  # fmt: skip
+SYSTEM_NAMES = {  # in the order of tables and figures
+    "network": "the network",
+    "pretrained": "linear head on musicnn's features",
+    "linear": "linear baseline",
+    "svm_mfcc": "SVM on MFCC statistics",
     "majority": "most frequent genre",
-    "linear": "logistic regression on mel bands",
-    "svm_mfcc": "SVM on MFCCs",
 }
 # cividis from white on, so that nothing looks like nothing; its own low end, a bright yellow, looks like much.
 _DEPTHS = np.linspace(0, 1, 256)
@@ -41,7 +49,7 @@ SHARES = ListedColormap(1 - np.sqrt(_DEPTHS)[:, None] * (1 - colormaps["cividis_
 
 @styled
 def training_curves(history: pd.DataFrame, best_epoch: int) -> Figure:
-    """Draws loss, accuracy and learning rate over the epochs.
+    """Draws loss, accuracy and learning rate over the epochs; the legend says how train and valid differ.
 
     Args:
         history: One row an epoch: epoch, train_loss, train_accuracy, learning_rate, and valid_loss and
@@ -56,15 +64,16 @@ def training_curves(history: pd.DataFrame, best_epoch: int) -> Figure:
         raise ValueError("a history must hold at least one epoch, got none; set train.epochs to 1 or more")
     if best_epoch not in history["epoch"].to_numpy():
         raise ValueError(f"best_epoch must be an epoch of the history, got {best_epoch}; run the train stage again")
-    subsets = [subset for subset in ("train", "valid") if _has_numbers(history, f"{subset}_accuracy")]
-    figure = Figure((WIDTH, 6.2))
+    subsets = [subset for subset in CURVES if _has_numbers(history, f"{subset}_accuracy")]
+    figure = Figure((WIDTH, 6.6))
     loss, accuracy, rate = figure.subplots(3, sharex=True, height_ratios=[3, 3, 1.5])
     for subset in subsets:
-        look = {"color": SUBSET_COLOURS[subset], "marker": "o", "markersize": 3}
-        loss.plot(history["epoch"], history[f"{subset}_loss"], label=subset, **look)
+        label, style, marker = CURVES[subset]
+        look = {"color": SUBSET_COLOURS[subset], "linestyle": style, "marker": marker, "markersize": 4}
+        loss.plot(history["epoch"], history[f"{subset}_loss"], label=label, **look)
         accuracy.plot(history["epoch"], history[f"{subset}_accuracy"], label=subset, **look)
     rate.plot(history["epoch"], history["learning_rate"], color=DARK, marker="o", markersize=3)
-    loss.set_ylabel("loss")
+    loss.set_ylabel("cross entropy")
     accuracy.set(ylabel="accuracy by clip", ylim=(0, 1.03))
     rate.set(ylabel="learning rate", xlabel="epoch", xlim=(min(history["epoch"]) - 0.5, max(history["epoch"]) + 0.5))
     for axes in (loss, rate):
@@ -80,7 +89,7 @@ def training_curves(history: pd.DataFrame, best_epoch: int) -> Figure:
         loss.set_title(f"marked: epoch {best_epoch}, valid accuracy {best:.1%}")
         for axes in (loss, accuracy, rate):
             axes.axvline(best_epoch, color=DARK, linestyle="--", linewidth=1)
-    loss.legend()
+    figure.legend(*loss.get_legend_handles_labels(), loc="outside lower left", ncols=1)
     figure.align_ylabels()
     return figure
 
@@ -89,7 +98,8 @@ def training_curves(history: pd.DataFrame, best_epoch: int) -> Figure:
 def confusion_matrix(actual: Sequence[str], predicted: Sequence[str], genres: Sequence[str], *, title: str) -> Figure:
     """Draws which genre is taken for which: a row for each actual genre, a column for each predicted one.
 
-    A cell holds its share of the row in %, and the count below; a cell without a clip or track stays blank.
+    A cell holds its share of the row in %, and the count below; a cell without a clip or track stays blank. Below the
+    title stand the number of clips or tracks and the share of them that is correct.
     A genre that never occurs has a blank row.
 
     Raises:
@@ -101,7 +111,9 @@ def confusion_matrix(actual: Sequence[str], predicted: Sequence[str], genres: Se
     longest = max(len(genre) for genre in genres)
     names = 0.07 * min(longest, NAME_WIDTH)  # inches
     figure = Figure((side + names + 1.5, side + names + 0.7))
-    axes = figure.add_subplot(title=title, xlabel="predicted genre", ylabel="actual genre")
+    accuracy = np.trace(counts) / counts.sum()
+    axes = figure.add_subplot(xlabel="predicted genre", ylabel="actual genre")
+    axes.set_title(f"{title}\nn = {counts.sum()}, {accuracy:.1%} correct")
     image = axes.imshow(shares, aspect="auto", cmap=SHARES, vmin=0, vmax=100)
     size = min(11.0, 0.32 * 72 * side / len(genres))
     for row, column in np.argwhere(counts):
@@ -149,23 +161,23 @@ def genre_scores(scores: pd.DataFrame, *, title: str) -> Figure:
 
 @styled
 def reliability(confidence: Values, correct: npt.NDArray[np.bool_], *, bins: int = 10, title: str) -> Figure:
-    """Draws how often a confidence comes true, bin by bin, and how many clips are in each bin.
+    """Draws how often a confidence comes true, bin by bin, and how many tracks are in each bin.
 
     The expected calibration error is the mean distance between accuracy and mean confidence of a bin, weighted by the
     bin's count; bins are open below and closed above (Guo et al. 2017, "On Calibration of Modern Neural Networks").
 
     Args:
-        confidence: `(clip,)` the probability of the predicted genre, in 0..1.
-        correct: `(clip,)` whether the prediction was right.
+        confidence: `(track,)` the probability of the predicted genre, in 0..1.
+        correct: `(track,)` whether the prediction was right.
         bins: Number of bins of equal width.
         title: Stands above, before the expected calibration error.
 
     Raises:
-        ValueError: No clip, unequal lengths, or a confidence outside 0..1.
+        ValueError: No track, unequal lengths, or a confidence outside 0..1.
     """
     counts, confidences, accuracies = _reliability(np.asarray(confidence), np.asarray(correct), bins)
     error = float(np.sum(counts * np.abs(accuracies - confidences)) / counts.sum())
-    figure = Figure((6.0, 6.4))
+    figure = Figure((WIDTH, 6.0))
     upper, lower = figure.subplots(2, sharex=True, height_ratios=[3, 1])
     centres, used = (np.arange(bins) + 0.5) / bins, counts > 0
     upper.bar(centres[used], accuracies[used], 0.92 / bins, color=BLUE, label="accuracy")
@@ -174,11 +186,11 @@ def reliability(confidence: Values, correct: npt.NDArray[np.bool_], *, bins: int
     )
     upper.plot([0, 1], [0, 1], "--", color=DARK, linewidth=1, label="perfectly calibrated")
     upper.set(xlim=(0, 1), ylim=(0, 1), ylabel="share correct")
-    upper.set_title(f"{title}\nexpected calibration error {error:.1%}")
-    figure.legend(*upper.get_legend_handles_labels(), loc="outside lower center", ncols=3)  # inside it hides bars
+    upper.set_title(f"{title}\nn = {counts.sum()}, expected calibration error {error:.1%}")
+    figure.legend(*upper.get_legend_handles_labels(), loc="outside right upper")  # inside it hides bars
     bars = lower.bar(centres, counts, 0.92 / bins, color=DARK)
     lower.bar_label(bars, [str(count) for count in counts], fontsize=8, padding=1)
-    lower.set(xlabel="confidence (probability of the predicted genre)", ylabel="count")
+    lower.set(xlabel="confidence (probability of the predicted genre)", ylabel="tracks in the bin")
     lower.margins(y=0.18)
     lower.yaxis.set_major_locator(MaxNLocator(4, integer=True))
     return figure
@@ -186,14 +198,17 @@ def reliability(confidence: Values, correct: npt.NDArray[np.bool_], *, bins: int
 
 @styled
 def predictions_over_time(
-    probabilities: Values, starts_seconds: Sequence[float], genres: Sequence[str], title: str
+    probabilities: Values, starts_seconds: Sequence[float], clip_seconds: float, genres: Sequence[str], title: str
 ) -> Figure:
-    """Draws what the model hears along a track, and beside it as a whole (mean probability of the clips).
+    """Draws what the model predicts along a track, and beside it as a whole (mean probability of the clips).
+
+    Each clip is drawn where it is. Where clips overlap, such as the last two, the mean of them is drawn; what no clip
+    covers stays blank.
 
     Args:
         probabilities: `(clip, genre)` in 0..1.
-        starts_seconds: Where each clip starts, increasing. A clip is drawn up to the start of the next one, the last
-            as wide as the one before it.
+        starts_seconds: Where each clip starts, increasing.
+        clip_seconds: Length of a clip.
         genres: The names of the columns of `probabilities`.
         title: Stands above.
 
@@ -205,14 +220,11 @@ def predictions_over_time(
             f"probabilities must be (clip, genre) = ({len(starts_seconds)}, {len(genres)}) with a clip at least, "
             f"got {np.shape(probabilities)}"
         )
-    starts = np.asarray(starts_seconds, float)
-    edges = np.append(starts, starts[-1] + (starts[-1] - starts[-2] if len(starts) > 1 else 1.0))
+    edges, covered = _over_time(np.asarray(starts_seconds, float), clip_seconds, np.asarray(probabilities))
     figure = Figure((WIDTH, 1.5 + 0.28 * len(genres)))
     time, whole = figure.subplots(1, 2, sharey=True, width_ratios=[4, 1])
-    mesh = time.pcolormesh(edges, np.arange(len(genres) + 1) - 0.5, probabilities.T, cmap=SHARES, vmin=0, vmax=1)
-    time.set(title=title, xlabel="start of the clip, s")
-    if len(starts) == 1:
-        time.set_xticks(starts)
+    mesh = time.pcolormesh(edges, np.arange(len(genres) + 1) - 0.5, covered.T, cmap=SHARES, vmin=0, vmax=1)
+    time.set(title=title, xlabel=f"time, s (clips of {clip_seconds:.1f} s)", xlim=(min(edges[0], 0), edges[-1]))
     means = probabilities.mean(axis=0)
     bars = whole.barh(np.arange(len(genres)), means, color=BLUE)
     whole.bar_label(bars, [f"{mean:.0%}" for mean in means], padding=2)
@@ -228,8 +240,9 @@ def baseline_comparison(scores: pd.DataFrame) -> Figure:
     """Draws the accuracy of the network and of simpler systems, with intervals: a panel a level, a row a system.
 
     Args:
-        scores: The columns system, subset (train, valid, test), level (clip, track), accuracy, and low and high, the
-            ends of a 95 % interval; both are NaN where there is none. Systems stand in the order given.
+        scores: The columns system, subset (train, valid, test), level (clip, track), n (number of clips or tracks),
+            accuracy, and low and high, the ends of a 95 % interval; both are NaN where there is none. Systems stand in
+            the order given.
 
     Raises:
         ValueError: There is no score, or an unknown subset.
@@ -249,7 +262,15 @@ def baseline_comparison(scores: pd.DataFrame) -> Figure:
             rows = [systems.index(name) + 0.24 * (number - (len(subsets) - 1) / 2) for name in part["system"]]
             colour = SUBSET_COLOURS[subset]
             axes.hlines(rows, part["low"], part["high"], color=colour, linewidth=2, zorder=2)
-            axes.scatter(part["accuracy"], rows, s=30, color=colour, marker=MARKERS[number], label=subset, zorder=3)
+            axes.scatter(
+                part["accuracy"],
+                rows,
+                s=30,
+                color=colour,
+                marker=MARKERS[number],
+                label=f"{subset}, n = {part['n'].max():g}",
+                zorder=3,
+            )
         axes.set(title=f"by {level}", xlim=(0, 1))
         axes.xaxis.set_major_formatter(PercentFormatter(1))
         axes.grid(axis="x")
@@ -258,6 +279,26 @@ def baseline_comparison(scores: pd.DataFrame) -> Figure:
     figure.supxlabel("accuracy, with 95% interval")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper right", ncols=len(subsets))
     return figure
+
+
+def ordered(systems: Iterable[str]) -> list[str]:
+    """Returns systems as tables and figures show them: the network, the linear baseline ..., unknown ones last."""
+    names = list(systems)
+    return [name for name in SYSTEM_NAMES if name in names] + [name for name in names if name not in SYSTEM_NAMES]
+
+
+def _over_time(starts: Values, clip_seconds: float, probabilities: Values) -> tuple[Values, Values]:
+    """Cuts time at every start and end of a clip.
+
+    Returns:
+        The `(piece + 1,)` edges in seconds, and `(piece, genre)` the mean of the clips that cover each piece, or NaN.
+    """
+    edges = np.unique(np.concatenate([starts, starts + clip_seconds]))
+    middles = (edges[1:] + edges[:-1]) / 2
+    covers = (starts <= middles[:, None]) & (middles[:, None] < starts + clip_seconds)  # (piece, clip)
+    counts = covers.sum(axis=1, keepdims=True)
+    means = covers @ probabilities / np.maximum(counts, 1)
+    return edges, np.where(counts > 0, means, np.nan)
 
 
 def _has_numbers(table: pd.DataFrame, column: str) -> bool:

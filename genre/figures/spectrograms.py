@@ -1,13 +1,13 @@
-"""Figures of spectrograms: of a track, of a genre's mean, and of what augmentation makes of a clip."""
+"""Figures of spectrograms: of a track, of what augmentation makes of a clip, and of the mean spectra of genres."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from genre.figures.page import WIDTH, Values, colour_bar, styled, wrapped
+from genre.figures.page import BLUE, DARK, WIDTH, Values, colour_bar, styled, wrapped
 
 LEVELS = "viridis"
 DECIBELS = 80.0  # a mel_specgram's 0..1 is -80..0 dB
@@ -15,27 +15,48 @@ HERTZ_TICKS = (100, 200, 500, 1000, 2000, 5000, 10000)
 
 
 @styled
-def mean_spectrograms(
-    means: Mapping[str, Values], *, sample_rate: int, hop_length: int, mel_frequencies: Values
-) -> Figure:
-    """Draws the mean mel_specgram of each genre in a grid, in the order given, on one scale of colour.
+def mean_spectra(spectra: Mapping[str, Values], *, mel_frequencies: Values) -> Figure:
+    """Draws the mean spectrum of each genre in a grid, in the order given, with the spread of its tracks around it.
+
+    The band holds 80 % of the genre's tracks at each frequency (quantiles 10 and 90 %). The line of the mean over all
+    genres is the same in all panels: what a genre differs in is the distance to it.
 
     Args:
-        means: Genre -> `(n_mels, frame)` in 0..1, which stands for -80..0 dB relative to the track's peak.
-        sample_rate: In Hz.
-        hop_length: Samples from frame to frame.
+        spectra: Genre -> `(track, n_mels)`, the mean over time of the mel_specgram of each of its training tracks.
         mel_frequencies: `(n_mels,)` the centre of each band in Hz, increasing.
 
     Raises:
-        ValueError: Nothing to draw, or a mel_specgram that has another number of bands than mel_frequencies.
+        ValueError: Nothing to draw, or a spectrum that has another number of bands than mel_frequencies.
     """
-    columns = min((5, 4, 3), key=lambda number: -len(means) % number) if len(means) > 3 else len(means)
-    figure, panels = _mel_panels(means, columns, sample_rate, hop_length, mel_frequencies)
-    # Means have none of the extremes: on the scale of -80..0 dB all of them would look alike.
-    lowest = min((float(mean.min()) for mean in means.values()), default=0.0)
-    highest = max((float(mean.max()) for mean in means.values()), default=1.0)
-    for panel in panels:
-        panel.images[0].set_clim(lowest * DECIBELS - DECIBELS, highest * DECIBELS - DECIBELS)
+    if not spectra:
+        raise ValueError("there must be at least one genre to draw, got none")
+    columns = min((5, 4, 3), key=lambda number: -len(spectra) % number) if len(spectra) > 3 else len(spectra)
+    rows, levels = math.ceil(len(spectra) / columns), {genre: _decibels(values) for genre, values in spectra.items()}
+    titles = [wrapped(genre, 80 // columns, 3) for genre in levels]
+    lines = 1 + max(title.count("\n") for title in titles)
+    figure = Figure((WIDTH, 1.3 + (1.55 + 0.2 * lines) * rows))
+    grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
+    overall = np.mean([values.mean(axis=0) for values in levels.values()], axis=0)
+    for axes, title, (genre, values) in zip(grid, titles, levels.items(), strict=False):
+        if values.shape[1] != len(mel_frequencies):
+            raise ValueError(f"{genre!r} must have {len(mel_frequencies)} mel bands, got {values.shape[1]}")
+        bands = np.arange(len(mel_frequencies))
+        low, high = np.quantile(values, [0.1, 0.9], axis=0)
+        axes.fill_between(bands, low, high, color=BLUE, alpha=0.25, linewidth=0, label="80 % of the genre's tracks")
+        axes.plot(bands, overall, color=DARK, linewidth=1, linestyle="--", label="mean of all genres")
+        axes.plot(bands, values.mean(axis=0), color=BLUE, linewidth=1.8, label="mean of the genre")
+        axes.text(0.97, 0.96, f"n = {len(values)}", transform=axes.transAxes, ha="right", va="top", size=8)
+        axes.set_title(title, fontsize=9)
+        axes.grid(axis="y")
+    for axes in grid[len(spectra) :]:
+        axes.remove()
+    grid[0].set_xlim(0, len(mel_frequencies) - 1)
+    grid[0].set_xticks(*_hertz_ticks(mel_frequencies, (200, 1000, 5000)))
+    figure.supxlabel("frequency, Hz (mel scale)")
+    figure.supylabel("dB relative to the track's peak")
+    title = f"Mean spectra of {sum(map(len, levels.values()))} training tracks, by genre"
+    entries = grid[0].get_legend_handles_labels()
+    figure.legend(*entries, loc="outside upper left", ncols=3, title=title, alignment="left", title_fontsize=10)
     return figure
 
 
@@ -43,7 +64,7 @@ def mean_spectrograms(
 def spectrogram(
     mel_specgram: Values, *, sample_rate: int, hop_length: int, mel_frequencies: Values, title: str
 ) -> Figure:
-    """Draws one mel_specgram, `(n_mels, frame)`, on the scale of -80..0 dB; see `mean_spectrograms`."""
+    """Draws one mel_specgram, `(n_mels, frame)`, on the scale of -80..0 dB; see `augmentations`."""
     return _mel_panels({title: mel_specgram}, 1, sample_rate, hop_length, mel_frequencies)[0]
 
 
@@ -51,15 +72,36 @@ def spectrogram(
 def augmentations(
     examples: Mapping[str, Values], *, sample_rate: int, hop_length: int, mel_frequencies: Values
 ) -> Figure:
-    """Draws label -> mel_specgram, such as the original and each augmentation of it; see `mean_spectrograms`."""
+    """Draws mel_specgrams in a grid, such as a clip and each augmentation of it, on one scale of -80..0 dB.
+
+    Args:
+        examples: Label -> `(n_mels, frame)` in 0..1, which stands for -80..0 dB relative to the track's peak.
+        sample_rate: In Hz.
+        hop_length: Samples from frame to frame.
+        mel_frequencies: `(n_mels,)` the centre of each band in Hz, increasing.
+
+    Raises:
+        ValueError: Nothing to draw, or a mel_specgram that has another number of bands than mel_frequencies.
+    """
     return _mel_panels(examples, min(3, len(examples)), sample_rate, hop_length, mel_frequencies)[0]
+
+
+def _decibels(values: Values) -> Values:
+    """Turns 0..1 into -80..0 dB."""
+    return np.asarray(values, np.float32) * DECIBELS - DECIBELS
+
+
+def _hertz_ticks(mel_frequencies: Values, hertz: Sequence[int]) -> tuple[Values, list[str]]:
+    """Returns where on an axis of mel bands the frequencies lie that are within it, and their labels."""
+    within = [tick for tick in hertz if mel_frequencies[0] <= tick <= mel_frequencies[-1]]
+    return np.interp(within, mel_frequencies, np.arange(len(mel_frequencies))), [str(tick) for tick in within]
 
 
 def _mel_image(axes: Axes, mel_specgram: Values, frame_seconds: float) -> None:
     """Draws `(n_mels, frame)` on -80..0 dB, with band i at the height i and the lowest at the bottom."""
     n_mels, frames = mel_specgram.shape
     axes.imshow(
-        np.asarray(mel_specgram, np.float32) * DECIBELS - DECIBELS,
+        _decibels(mel_specgram),
         aspect="auto",
         cmap=LEVELS,
         extent=(0, frames * frame_seconds, -0.5, n_mels - 0.5),
@@ -91,9 +133,7 @@ def _mel_panels(
         _mel_image(axes, mel_specgram, hop_length / sample_rate)
         axes.set_title(title, fontsize=9)
     ticks = HERTZ_TICKS if height > 3 else HERTZ_TICKS[1:]  # the lowest two would touch in a small panel
-    hertz = [tick for tick in ticks if mel_frequencies[0] <= tick <= mel_frequencies[-1]]
-    places = np.interp(hertz, mel_frequencies, np.arange(len(mel_frequencies)))
-    grid[0].set_yticks(places, [str(tick) for tick in hertz])
+    grid[0].set_yticks(*_hertz_ticks(mel_frequencies, ticks))
     for axes in grid[len(examples) :]:
         axes.remove()
     panels = list(grid[: len(examples)])

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+SHARE_OF_FREE_MEMORY = 0.5  # of a GPU, that spectrograms may take; the rest is for the network and its activations
+
 
 @dataclass(frozen=True)
 class Hardware:
@@ -25,6 +27,17 @@ class Hardware:
         """Moves a network to the device, in the memory layout in which its convolutions are fastest."""
         network.to(self.device)
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def has_room_for(self, size: int) -> bool:
+        """Returns whether `size` bytes of spectrograms fit in the memory of the GPU; on a CPU there is none to fill."""
+        return size <= SHARE_OF_FREE_MEMORY * self._free_memory()
+
+    def _free_memory(self) -> int:
+        if self.device == "cuda":
+            return torch.cuda.mem_get_info()[0]
+        if self.device == "mps":
+            return torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
+        return 0
 
     def autocast(self) -> torch.autocast:
         """Returns the context in which the network computes with this precision."""

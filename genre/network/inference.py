@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from genre.network.hardware import Hardware, explained
 
-EVALUATION_BATCH = 64
+BATCH_ON_CPU, BATCH_ON_GPU = 64, 256  # clips at a time
 
 
 def predict(network: nn.Module, clips: Tensor, *, hardware: Hardware, temperature: float = 1.0) -> Tensor:
@@ -24,27 +24,35 @@ def predict(network: nn.Module, clips: Tensor, *, hardware: Hardware, temperatur
 
 
 def compute_logits(network: nn.Module, clips: Tensor, *, hardware: Hardware) -> Tensor:
-    """Returns the logits of clips `(clip, mel, frame)`: `(clip, genre)`; see `predict`."""
-    network.eval()
-    try:
-        with torch.inference_mode(), hardware.autocast():
-            logits = [
-                network(part.float().to(hardware.device)).float().cpu() for part in torch.split(clips, EVALUATION_BATCH)
-            ]
-    except (MemoryError, RuntimeError) as error:
-        raise explained(error, "split.clip_frames") from error
-    return torch.cat(logits)
+    """Returns the logits of clips `(clip, mel, frame)`: `(clip, genre)`, float32, on the CPU; see `predict`."""
+    return _logits_on_device(network, clips, hardware).cpu()
 
 
-def evaluate(network: nn.Module, clips: Tensor, labels: Tensor, *, hardware: Hardware) -> tuple[float, float]:
-    """Returns the mean cross entropy (without label smoothing) and the accuracy on clips, without augmentation.
+def evaluate(network: nn.Module, clips: Tensor, labels: Tensor, *, hardware: Hardware) -> Tensor:
+    """Sums up cross entropy (without label smoothing) and correct answers over clips, without augmentation.
 
     Args:
         network: Computes logits `(batch, genre)` from `(batch, mel, frame)`.
         clips: `(clip, mel, frame)` in 0..1.
         labels: `(clip,)`, the number of each clip's genre.
         hardware: Where the network computes.
+
+    Returns:
+        `(2,)` on the device: the sum of the clips' cross entropies, and how many of the clips are classified correctly.
     """
-    probabilities = predict(network, clips, hardware=hardware)
-    loss = nn.functional.nll_loss(probabilities.clamp(min=1e-7).log(), labels)
-    return float(loss), float((probabilities.argmax(1) == labels).float().mean())
+    probabilities = _logits_on_device(network, clips, hardware).softmax(dim=1)
+    labels = labels.to(probabilities.device)
+    loss = nn.functional.nll_loss(probabilities.clamp(min=1e-7).log(), labels, reduction="sum")
+    return torch.stack([loss, (probabilities.argmax(1) == labels).sum().to(loss.dtype)])
+
+
+def _logits_on_device(network: nn.Module, clips: Tensor, hardware: Hardware) -> Tensor:
+    network.eval()
+    size = BATCH_ON_CPU if hardware.device == "cpu" else BATCH_ON_GPU
+    try:
+        with torch.inference_mode(), hardware.autocast():
+            # Half the bytes go to the device if the clips become float32 there.
+            logits = [network(part.to(hardware.device).float()).float() for part in torch.split(clips, size)]
+    except (MemoryError, RuntimeError) as error:
+        raise explained(error, "split.clip_frames") from error
+    return torch.cat(logits)

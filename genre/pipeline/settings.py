@@ -55,6 +55,10 @@ class Settings:
     path: Path
     sections: Mapping[str, Any]
 
+    def flat(self) -> dict[str, Any]:
+        """Returns `section.key` -> value."""
+        return {f"{name}.{key}": value for name, section in self.sections.items() for key, value in section.items()}
+
     @classmethod
     def read(cls, path: Path = Path("params.yaml"), overrides: Sequence[str] = ()) -> "Settings":
         """Reads YAML 1.2 (so `3e-4` is a number) and applies overrides of the form `section.key=value`.

@@ -1,11 +1,15 @@
 """How a track is cut into clips, the pieces of equal length that the network classifies."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from genre.spectrograms.store import SpectrogramStore
+if TYPE_CHECKING:  # the store imports pandas, which who only predicts does not need
+    from genre.spectrograms.store import SpectrogramStore
+
+BLOCK_TRACKS = 256  # whose clips are in memory together; their number fills whole batches of evaluation
 
 
 def clip_starts(frames: int, clips_per_track: int, clip_frames: int, clip_spacing: str) -> list[int]:
@@ -26,17 +30,8 @@ def clip_starts(frames: int, clips_per_track: int, clip_frames: int, clip_spacin
     return [number * (frames - clip_frames) // (clips_per_track - 1) for number in range(clips_per_track)]
 
 
-def window_starts(frames: int, clip_frames: int, step: int) -> list[int]:
-    """Returns the first frames of windows of a clip's length that cover a recording of `frames` frames.
-
-    Windows follow each other by `step` frames; the last one ends where the recording ends.
-    """
-    starts = list(range(0, frames - clip_frames + 1, step))
-    return starts if starts[-1] + clip_frames == frames else [*starts, frames - clip_frames]
-
-
 def clips_of(
-    store: SpectrogramStore, tracks: Sequence[str], *, clips_per_track: int, clip_frames: int, clip_spacing: str
+    store: "SpectrogramStore", tracks: Sequence[str], *, clips_per_track: int, clip_frames: int, clip_spacing: str
 ) -> npt.NDArray[np.float16]:
     """Cuts tracks into their clips, first all clips of the first track: `(clip, n_mels, clip_frames)`.
 
@@ -52,7 +47,15 @@ def clips_of(
     return clips.reshape(-1, n_mels, clip_frames)
 
 
-def check_lengths(store: SpectrogramStore, tracks: Iterable[str], clip_frames: int) -> None:
+def blocks_of(
+    store: "SpectrogramStore", tracks: Sequence[str], **clip_params: Any
+) -> Iterator[npt.NDArray[np.float16]]:
+    """Yields what `clips_of` returns, in blocks of `BLOCK_TRACKS` tracks: memory does not grow with the corpus."""
+    for start in range(0, len(tracks), BLOCK_TRACKS):
+        yield clips_of(store, tracks[start : start + BLOCK_TRACKS], **clip_params)
+
+
+def check_lengths(store: "SpectrogramStore", tracks: Iterable[str], clip_frames: int) -> None:
     """Checks that every track is in the store and at least a clip long.
 
     Raises:

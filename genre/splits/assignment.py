@@ -33,7 +33,7 @@ def assign(
         wanted = _subset_list(section, table, gtzan_folder, lists)
         found = protocols.listed(table, wanted, where=f"split.protocol {section.protocol}")
         return found, protocols.left_out(table, wanted), []
-    names = groups.group_names(table, _together(section, source, table, pairs, gtzan_folder, lists))
+    names = groups_of(section, source, table, pairs, gtzan_folder, lists)
     if section.protocol == "kfold":
         subsets = protocols.kfold(table, folds=section.folds, fold=section.fold, seed=section.seed, groups=names)
         valid, test = (1 / section.folds if section.folds > 2 else 0.0), 1 / section.folds
@@ -43,6 +43,13 @@ def assign(
     assigned = table.assign(subset=subsets)
     warnings = groups.missed_shares(assigned.assign(group=names), protocols.subset_shares(valid, test))
     return assigned, protocols.left_out(table, table), warnings
+
+
+def groups_of(
+    section: Split, source: str, table: pd.DataFrame, pairs: pd.DataFrame, gtzan_folder: Path, lists: Path
+) -> list[str]:
+    """Names the group of each row of `table`, by `split.group_by`; arguments and errors are those of `assign`."""
+    return groups.group_names(table, _together(section, source, table, pairs, gtzan_folder, lists))
 
 
 def _check_gtzan(section: Split, source: str, table: pd.DataFrame, folder: Path) -> None:

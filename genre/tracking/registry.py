@@ -21,11 +21,12 @@ RANK = ("track_accuracy_low", "track_accuracy", "clip_accuracy")
 # The code that goes with a model: all that genre/prediction/serving.py imports, directly or not.
 MODULES = (
     "audio/account", "audio/decoding", "audio/ffmpeg", "audio/mel", "audio/params", "audio/parts", "audio/plain",
-    "audio/reading", "audio/windows", "network/hardware", "network/inference", "network/model_file", "network/musicnn",
-    "network/tensorflow_checkpoint", "network/unet", "pipeline/files", "pipeline/settings", "pipeline/tables",
-    "prediction/predictor", "prediction/serving", "spectrograms/clips", "spectrograms/params", "spectrograms/store",
+    "audio/reading", "audio/resampling", "audio/windows", "network/hardware", "network/inference", "network/model_file",
+    "network/musicnn", "network/tensorflow_checkpoint", "network/unet", "pipeline/files", "pipeline/settings",
+    "prediction/onnx_model", "prediction/predictor", "prediction/preparation", "prediction/serving",
+    "prediction/torch_model", "prediction/trained", "spectrograms/params",
 )  # fmt: skip
-PACKAGES = ("av", "mlflow", "numpy", "pandas", "pydantic", "ruamel.yaml", "soundfile", "torch", "torchaudio", "tqdm")
+PACKAGES = ("av", "mlflow", "numpy", "pandas", "pydantic", "ruamel.yaml", "scipy", "soundfile", "torch")
 DESCRIPTION = (
     "Tells the genre of a recording. In: `audio`, a file's bytes in base64, or `path`, a file on the server. "
     "Out: `genre` and `probabilities`. Each version is a trained model of the run that it links to."

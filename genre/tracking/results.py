@@ -6,16 +6,18 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+from genre.history import dvc_lock
+from genre.history.dvc_lock import Trained
 from genre.pipeline import tables
 from genre.pipeline.files import md5
 from genre.pipeline.settings import repository
-from genre.tracking import dvc_lock, registry
-from genre.tracking.dvc_lock import Trained
+from genre.tracking import registry
 from genre.tracking.mlflow_store import SPLIT, Store, address, data_of, database, enabled, held_files
 from genre.tracking.tags import FILES, KEY, MODEL, experiment_tags, name_of, study_of
 from genre.tracking.worker import Background
 
 HISTORY = "metrics/history.csv"
+SHOWN = {".png", ".html"}  # the suffixes of what is in the folder figures of a run
 PATIENCE = {"local": 120.0, "server": 15.0}  # seconds; making a local database takes about ten
 ADVICE = "the results are on disk, and `genre sync` brings them to MLflow later"
 
@@ -25,7 +27,7 @@ def record(model_pt: Path, paths: Sequence[Path], *, register: bool = False) -> 
 
     Args:
         model_pt: The model file, by which the run is found.
-        paths: The files; pictures go to the folder figures of the run, others to metrics.
+        paths: The files; pictures and pages go to the folder figures of the run, others to metrics.
         register: Whether the model becomes a version of the registered model.
     """
 
@@ -34,7 +36,7 @@ def record(model_pt: Path, paths: Sequence[Path], *, register: bool = False) -> 
         store.end_abandoned()
         known = dvc_lock.read(lock.read_text(encoding="utf-8")) if lock.is_file() else None
         trained = known if known and known.model == digest else Trained(digest)
-        files = {f"{'figures' if path.suffix == '.png' else 'metrics'}/{path.name}": path for path in paths}
+        files = {f"{'figures' if path.suffix in SHOWN else 'metrics'}/{path.name}": path for path in paths}
         complete(store, trained, name_of(digest), experiment_tags(), files, model_pt if register else None)
 
     with in_background() as background:

@@ -8,16 +8,18 @@ from typing import Any
 
 from tqdm import tqdm
 
+from genre.history import dvc_lock, revisions
+from genre.history.dvc_lock import Trained
+from genre.history.revisions import Revision
 from genre.pipeline.files import md5
 from genre.pipeline.settings import repository
-from genre.tracking import dvc_lock, registry, results, revisions
-from genre.tracking.dvc_lock import Trained
+from genre.tracking import registry, results
 from genre.tracking.mlflow_store import Store, address, database
-from genre.tracking.revisions import Revision
 
 NAMES = ("history.csv", "metrics.json", "per_genre.json", "baselines.json", "predictions.csv", "tracks.csv")
 FILES = frozenset(f"metrics/{name}" for name in NAMES)  # that a run holds, beside the figures
 FIGURES = "metrics/figures"
+REPORT = "metrics/report.html"  # which is with the figures in the run
 DONE = "genre.commits"  # of a run that has all that these commits hold
 WORKSPACE = Revision("")
 
@@ -86,7 +88,7 @@ def _bring(
 ) -> str:
     """Completes the run of a revision, and says in a line what it lacked."""
     run = results.find(store, trained) if store else None
-    wanted = {path: trained.outs[path] for path in FILES & trained.outs.keys()}
+    wanted = {path: trained.outs[path] for path in (FILES | {REPORT}) & trained.outs.keys()}
     wanted |= dict.fromkeys(revision.files(FIGURES) if FIGURES in trained.outs else [], "")
     if run is None or registry.TAG not in run.data.tags:
         wanted[dvc_lock.MODEL] = trained.model
@@ -94,7 +96,11 @@ def _bring(
     for path in (path for path, copy in copies.items() if copy is None):
         tqdm.write(f"{revision.name}: {path} of dvc.lock is neither in git nor in DVC's cache or remote; left out")
     is_whole, model_pt = None not in copies.values(), copies.pop(dvc_lock.MODEL, None)
-    files = {path.replace(FIGURES, "figures"): copy for path, copy in copies.items() if copy}
+    files = {
+        path.replace(FIGURES, "figures").replace(REPORT, "figures/report.html"): copy
+        for path, copy in copies.items()
+        if copy
+    }
     name = revision.name if revision.commit else f"workspace-{trained.model[:8]}"
     tags = _tags(revision) if revision.commit else {}
     stored, added = results.complete(

@@ -2,18 +2,42 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
 
+from genre.network.hardware import Hardware
 from genre.spectrograms.clips import clip_starts, clips_of
-from genre.spectrograms.params import Clips
 from genre.spectrograms.store import SpectrogramStore
 from genre.training.augment import augment
-from genre.training.params import Augment, Train
+from genre.training.distributed import ALONE, Group
+from genre.training.mixup import draw_shares, mix, partners
+from genre.training.tracks import TrainingTracks, place_tracks
+
+if TYPE_CHECKING:
+    from genre.spectrograms.params import Clips
+    from genre.training.params import Augment, Train
+
+
+class Batch(NamedTuple):
+    """What one process computes of a training step.
+
+    Attributes:
+        clips: `(batch, mel, frame)`, augmented, on the device.
+        labels: `(batch,)`. A process for which the epoch's last batch has no clip gets one clip and no label.
+        shares: `(batch,)`, the share of each clip in the mixed one; None without mixup.
+        others: `(batch,)`, the labels of the clips mixed in; None without mixup.
+        size: The number of clips of all processes.
+    """
+
+    clips: Tensor
+    labels: Tensor
+    shares: Tensor | None
+    others: Tensor | None
+    size: int
 
 
 @dataclass(frozen=True)
@@ -22,20 +46,21 @@ class TrainingClips:
 
     Attributes:
         tracks: The training tracks; each has `clips_per_track` clips in an epoch.
-        labels: The number of each track's genre.
         crops: `fixed` takes the clips of evaluation, `random` draws a new place in the track for each clip.
         augmentation: The keyword arguments of `augment`.
+        mixup: Parameter of the Beta distribution; 0 mixes no clips.
+        group: The processes that share each batch.
     """
 
-    spectrograms: SpectrogramStore
-    tracks: Sequence[str]
-    labels: Sequence[int]
+    tracks: TrainingTracks
     clips_per_track: int
     clip_frames: int
     clip_spacing: str
     crops: str
     augmentation: Mapping[str, Any]
+    mixup: float
     seed: int
+    group: Group = ALONE
 
     def __len__(self) -> int:
         """The number of clips in an epoch."""
@@ -46,55 +71,86 @@ class TrainingClips:
         whole, rest = divmod(len(self), batch_size)
         return max(1, whole + (rest > 1))
 
-    def batches(self, epoch: int, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yields `(batch, mel, frame)` in 0..1 and `(batch,)` labels, `steps(batch_size)` times."""
-        generator = torch.Generator().manual_seed(epoch_seed(self.seed, epoch))
-        cuts = self._cuts(generator)
-        order = torch.randperm(len(cuts), generator=generator).tolist()
+    def batches(self, epoch: int, batch_size: int) -> Iterator[Batch]:
+        """Yields this process's part of each batch, `steps(batch_size)` times.
+
+        All processes draw the same places and the same order, and each takes its part of them; each draws its own
+        augmentation. Nothing is read back from the device.
+        """
+        places, labels, shares = self._epoch(epoch)
+        device, rank = self.tracks.device, self.group.rank
+        generator = torch.Generator(device).manual_seed(epoch_seed(self.seed, epoch, 1, rank))
         for start in range(0, self.steps(batch_size) * batch_size, batch_size):
-            chosen = [cuts[place] for place in order[start : start + batch_size]]
-            arrays = [self.spectrograms.cut(self.tracks[track], first, self.clip_frames) for track, first in chosen]
-            clips = torch.from_numpy(np.stack(arrays).astype(np.float32))
-            labels = torch.tensor([self.labels[track] for track, _ in chosen])
-            yield augment(clips, generator=generator, **self.augmentation), labels
+            batch = slice(start, min(start + batch_size, len(self)))
+            mine, own = self.group.part(places[batch]), self.group.part(labels[batch])
+            clips = self.tracks.cut(mine if len(mine) else places[batch][:1], self.clip_frames)
+            clips = augment(clips, generator=generator, **self.augmentation)
+            made = Batch(clips, self.tracks.to_device(own), None, None, batch.stop - batch.start)
+            yield made if shares is None or not len(own) else _mixed(made, self.group.part(shares[batch]))
 
-    def _cuts(self, generator: torch.Generator) -> list[tuple[int, int]]:
-        """Lists the number of the track and the first frame of each clip."""
-        cuts = []
-        for number, track in enumerate(self.tracks):
-            frames = self.spectrograms.frames(track)
-            starts = clip_starts(frames, self.clips_per_track, self.clip_frames, self.clip_spacing)
-            if self.crops == "random":
-                last = frames - self.clip_frames
-                starts = torch.randint(0, last + 1, (self.clips_per_track,), generator=generator).tolist()
-            cuts += [(number, start) for start in starts]
-        return cuts
+    def _epoch(self, epoch: int) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Draws the clips of an epoch in their order.
+
+        Returns:
+            `(clip,)` each: the place in `tracks.values`, the label, and on the device the share for mixup.
+        """
+        seed, tracks = epoch_seed(self.seed, epoch), self.tracks
+        generator = torch.Generator(tracks.labels.device).manual_seed(seed)
+        order = torch.randperm(len(self), generator=generator, device=tracks.labels.device)
+        places = (tracks.starts[:, None] + self._starts(generator)).flatten()
+        labels = tracks.labels.repeat_interleave(self.clips_per_track, output_size=len(self))
+        shares = tracks.to_device(draw_shares(self.mixup, len(self), seed)) if self.mixup else None
+        return places[order], labels[order], shares
+
+    def _starts(self, generator: torch.Generator) -> Tensor:
+        """Returns the first frame of each clip in its track: `(track, clip)`."""
+        frames, count = self.tracks.frames, self.clips_per_track
+        if self.crops == "random":
+            # The rest of the division makes early frames more probable by less than one in ten thousand.
+            drawn = torch.randint(2**31 - 1, (len(frames), count), generator=generator, device=frames.device)
+            return drawn % (frames[:, None] - self.clip_frames + 1)
+        starts = [clip_starts(length, count, self.clip_frames, self.clip_spacing) for length in frames.tolist()]
+        return torch.tensor(starts, device=frames.device)
 
 
-def epoch_seed(seed: int, epoch: int) -> int:
-    """Returns the seed of one epoch, unrelated to those of others, so that training can go on from any epoch."""
-    return int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0] >> np.uint64(1))
+def _mixed(batch: Batch, shares: Tensor) -> Batch:
+    return batch._replace(clips=mix(batch.clips, shares), shares=shares, others=partners(batch.labels))
+
+
+def epoch_seed(seed: int, epoch: int, *stream: int) -> int:
+    """Returns the seed of one epoch, unrelated to those of others, so that training can go on from any epoch.
+
+    Args:
+        seed: The seed of the training.
+        epoch: The number of the epoch.
+        stream: At most two numbers, the first not 0, that tell apart what draws random numbers, such as a process.
+    """
+    return int(np.random.SeedSequence([seed, epoch, *stream]).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
 def training_clips(
     store: SpectrogramStore,
     table: pd.DataFrame,
     genres: Sequence[str],
-    clips: Clips,
-    augmentation: Augment,
-    train: Train,
+    clips: "Clips",
+    augmentation: "Augment",
+    train: "Train",
+    *,
+    hardware: Hardware,
+    group: Group = ALONE,
 ) -> TrainingClips:
     """Returns the clips of the tracks that `table` (columns `track, genre, subset`) assigns to train."""
     rows = table[table["subset"] == "train"]
+    labels = [genres.index(genre) for genre in rows["genre"]]
     return TrainingClips(
-        store, list(rows["track"]), [genres.index(genre) for genre in rows["genre"]],
+        place_tracks(store, list(rows["track"]), labels, hardware),
         clips.clips_per_track, train.input_frames(clips.clip_frames), clips.clip_spacing,
-        train.crops, augmentation.model_dump(), train.seed,
+        train.crops, augmentation.model_dump(), train.mixup, train.seed, group,
     )  # fmt: skip
 
 
 def validation_clips(
-    store: SpectrogramStore, table: pd.DataFrame, genres: Sequence[str], clips: Clips
+    store: SpectrogramStore, table: pd.DataFrame, genres: Sequence[str], clips: "Clips"
 ) -> tuple[Tensor, Tensor] | None:
     """Returns the clips `(clip, mel, frame)` of the subset valid and their labels `(clip,)`; None if it is empty."""
     rows = table[table["subset"] == "valid"]

@@ -1,14 +1,14 @@
 """The checkpoint of a training: written after each epoch, so that a training that was killed goes on from there."""
 
 import copy
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any, Protocol
 
 import torch
-from torch import Tensor, nn
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
+from torch import Tensor
 from tqdm import tqdm
 
 from genre.network import model_file
@@ -16,6 +16,16 @@ from genre.pipeline import files
 
 KEPT_CHECKPOINTS = 20  # of trainings that broke off; 50 MB each with the default network
 UNUSABLE = (OSError, *model_file.UNREADABLE)
+
+
+class Stateful(Protocol):
+    """What can be saved and gone on with: a network, an optimiser, a schedule."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Returns all that changes in a training."""
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> Any:
+        """Takes it back."""
 
 
 @dataclass
@@ -53,44 +63,41 @@ def _merit(row: dict[str, float]) -> tuple[float, float]:
     return row["valid_accuracy"], -row["valid_loss"]
 
 
-def save(
-    path: Path, key: str, network: nn.Module, optimizer: Optimizer, scheduler: LRScheduler, state: TrainingState
-) -> None:
-    """Writes a checkpoint; `key` tells which training it is of, see `genre.training.run_key`."""
-    content = {
-        "key": key,
-        "network": network.state_dict(),
-        "optimizer": optimizer.state_dict(),
-        "scheduler": scheduler.state_dict(),
-        "state": asdict(state),
-    }
+def save(path: Path, key: str, parts: Mapping[str, Stateful], state: TrainingState) -> None:
+    """Writes a checkpoint.
+
+    Args:
+        path: The file.
+        key: Tells which training it is of, see `genre.training.run_key`.
+        parts: What a training changes, by name: network, optimiser, scheduler, and the average of the weights.
+        state: How far the training is.
+    """
+    content = {name: part.state_dict() for name, part in parts.items()} | {"key": key, "state": asdict(state)}
     # Two experiments with the same parameters share a checkpoint, and write the same into it.
     with files.replacing(path, shared=True) as temporary, temporary.open("wb") as file:
         torch.save(content, file)
 
 
-def resume(
-    path: Path, key: str, network: nn.Module, optimizer: Optimizer, scheduler: LRScheduler
-) -> TrainingState | None:
-    """Loads a checkpoint into network, optimiser and scheduler.
+def resume(path: Path, key: str, parts: Mapping[str, Stateful]) -> TrainingState | None:
+    """Loads a checkpoint into `parts`.
 
     Returns:
         The state of the training, or None if there is no checkpoint or it cannot be used; a line then says why, and
-        the network is as it was.
+        the parts are as they were.
     """
     if not path.exists():
         return None
-    fresh = copy.deepcopy(network.state_dict())
+    fresh = {name: copy.deepcopy(part.state_dict()) for name, part in parts.items()}
     try:
         content = model_file.read(path)
         if content["key"] != key:
             raise ValueError("it is of other data, parameters or code")
         state = TrainingState(**content["state"])
-        network.load_state_dict(content["network"])
-        optimizer.load_state_dict(content["optimizer"])
-        scheduler.load_state_dict(content["scheduler"])
+        for name, part in parts.items():
+            part.load_state_dict(content[name])
     except UNUSABLE as error:
-        network.load_state_dict(fresh)
+        for name, part in parts.items():
+            part.load_state_dict(fresh[name])
         tqdm.write(f"checkpoint {path.name} is not used: {' '.join(str(error).split())[:200] or error!r}")
         return None
     tqdm.write(f"going on after epoch {len(state.history)}, from checkpoint {path.name}")

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -14,55 +16,100 @@ from genre.network.hardware import Hardware, explained
 from genre.network.inference import evaluate
 from genre.network.unet import conv_weights
 from genre.training import checkpoint
-from genre.training.batches import TrainingClips, epoch_seed
-from genre.training.checkpoint import TrainingState
-from genre.training.params import Train
+from genre.training.averaging import MovingAverage
+from genre.training.batches import Batch, TrainingClips, epoch_seed
+from genre.training.checkpoint import Stateful, TrainingState
+from genre.training.steps import DivergedError, StepRecord
+
+if TYPE_CHECKING:
+    from genre.training.params import Train
 
 ADAM_EPSILON_OF_KERAS = 1e-7
 
 
 @dataclass(frozen=True)
 class Trainer:
-    """What takes part in every step of a training."""
+    """What takes part in every step of a training.
+
+    Attributes:
+        network: The network.
+        parallel: The same network, to compute with in training; with several processes it exchanges gradients.
+        average: The moving average of the weights, if one is kept.
+    """
 
     network: nn.Module
+    parallel: nn.Module
+    average: MovingAverage | None
     clips: TrainingClips
     hardware: Hardware
-    params: Train
+    params: "Train"
     optimizer: Optimizer
     scheduler: LRScheduler
 
     def epoch(self, number: int) -> tuple[float, float]:
         """Trains one epoch; returns the mean loss and the accuracy on the augmented clips, with dropout on.
 
+        The losses stay on the device, and are read about once a second, so that a GPU need not wait for the CPU.
+
         Raises:
-            ValueError: The loss is no longer a finite number; the message names epoch, batch and learning rate.
+            DivergedError: The loss is no longer a finite number.
         """
-        params, device = self.params, self.hardware.device
-        criterion = nn.CrossEntropyLoss(label_smoothing=params.label_smoothing)
-        self.network.train()
-        total, correct, seen = 0.0, 0, 0
-        title = f"epoch {number}/{params.epochs}"
-        with tqdm(total=len(self.clips), desc=title, unit="clip", disable=None) as bar:
-            for batch, (inputs, labels) in enumerate(self.clips.batches(number, params.batch_size), start=1):
-                inputs, labels = inputs.to(device), labels.to(device)
-                with self.hardware.autocast():
-                    logits = self.network(inputs)
-                loss = criterion(logits.float(), labels)
-                if params.l2_penalty:
-                    loss = loss + params.l2_penalty * sum(w.square().sum() for w in conv_weights(self.network))
-                value = float(loss.detach())
-                if not value < float("inf"):
-                    raise _diverged(f"the loss became {value}", number, batch, self.learning_rate)
-                self.optimizer.zero_grad()
-                loss.backward()
-                self.optimizer.step()
-                self.scheduler.step()
-                total, seen = total + value * len(labels), seen + len(labels)
-                correct += int((logits.argmax(1) == labels).sum())
-                bar.update(len(labels))
-                bar.set_postfix(loss=f"{total / seen:.3f}", accuracy=f"{correct / seen:.3f}", refresh=False)
-        return total / seen, correct / seen
+        params, group = self.params, self.clips.group
+        steps = self.clips.steps(params.batch_size)
+        record = StepRecord(steps, self.hardware.device, group)
+        self.parallel.train()
+        title, hidden = f"epoch {number}/{params.epochs}", None if group.writes else True
+        with tqdm(total=len(self.clips), desc=title, unit="clip", disable=hidden) as bar:
+            for batch in self.clips.batches(number, params.batch_size):
+                rate = self.learning_rate
+                loss, correct = self.step(batch)
+                if self.average:
+                    self.average.update((number - 1) * steps + record.steps + 1)
+                record.add(loss * batch.size / group.size, correct, batch.size, rate)
+                if record.is_due():
+                    loss_so_far, accuracy = record.read()
+                    bar.update(record.clips - bar.n)
+                    bar.set_postfix(loss=f"{loss_so_far:.3f}", accuracy=f"{accuracy:.3f}", refresh=False)
+        return record.read_all()
+
+    def step(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Takes a step; returns the loss and how many clips are classified correctly, both on the device.
+
+        The mean of the processes' losses is the loss of the whole batch.
+        """
+        with self.hardware.autocast():
+            logits = self.parallel(batch.clips)
+        logits = logits[: len(batch.labels)].float()
+        loss = self._losses(logits, batch).sum() * (self.clips.group.size / batch.size)
+        if self.params.l2_penalty:
+            loss = loss + self.params.l2_penalty * sum(w.square().sum() for w in conv_weights(self.network))
+        self.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        self.scheduler.step()
+        return loss.detach(), (logits.detach().argmax(1) == batch.labels).sum()
+
+    def _losses(self, logits: Tensor, batch: Batch) -> Tensor:
+        """Computes the cross entropy of each clip, of a mixed one for both of its genres: `(batch,)`."""
+        losses = partial(
+            nn.functional.cross_entropy, logits, label_smoothing=self.params.label_smoothing, reduction="none"
+        )
+        if batch.shares is None or batch.others is None:
+            return losses(batch.labels)
+        return torch.lerp(losses(batch.others), losses(batch.labels), batch.shares)
+
+    @property
+    def kept(self) -> nn.Module:
+        """The network that is evaluated and kept: the average of the weights, if there is one."""
+        return self.average.network if self.average else self.network
+
+    @property
+    def parts(self) -> dict[str, Stateful]:
+        """What a checkpoint must hold."""
+        parts: dict[str, Stateful] = {
+            "network": self.network, "optimizer": self.optimizer, "scheduler": self.scheduler,
+        }  # fmt: skip
+        return parts | ({"average": self.average.network} if self.average else {})
 
     @property
     def learning_rate(self) -> float:
@@ -74,7 +121,7 @@ def fit(
     network: nn.Module,
     clips: TrainingClips,
     valid: tuple[Tensor, Tensor] | None,
-    params: Train,
+    params: "Train",
     *,
     hardware: Hardware,
     checkpoint_path: Path | None = None,
@@ -82,6 +129,8 @@ def fit(
     on_epoch: Callable[[dict[str, float]], None] = lambda _: None,
 ) -> TrainingState:
     """Trains `network` in place and returns the history and the weights to keep.
+
+    With several processes each calls it, with the same arguments but for `clips.group`, and gets the same result.
 
     Args:
         network: Computes logits `(batch, genre)` from `(batch, mel, frame)`.
@@ -99,41 +148,57 @@ def fit(
         ValueError: The loss or a weight is no longer a number, or memory ran out; the message names the parameter to
             change.
     """
-    hardware.place(network)
-    optimizer = _optimizer(network, params)
-    scheduler = _scheduler(optimizer, params, params.epochs * clips.steps(params.batch_size))
-    trainer = Trainer(network, clips, hardware, params, optimizer, scheduler)
-    state = TrainingState()
+    trainer, state = make_trainer(network, clips, params, hardware), TrainingState()
     if checkpoint_path:
-        state = checkpoint.resume(checkpoint_path, key, network, optimizer, scheduler) or state
+        state = checkpoint.resume(checkpoint_path, key, trainer.parts) or state
+    clips.group.check_same(len(state.history))
+    if valid is not None and hardware.has_room_for(valid[0].nbytes):
+        valid = valid[0].to(hardware.device), valid[1].to(hardware.device)
     for row in state.history:
         on_epoch(row)
     for epoch in range(len(state.history) + 1, params.epochs + 1):
         row = _one_epoch(trainer, valid, epoch)
-        state.add_epoch(row, network.state_dict(), params.keep)
-        if checkpoint_path:
-            checkpoint.save(checkpoint_path, key, network, optimizer, scheduler, state)
+        state.add_epoch(row, trainer.kept.state_dict(), params.keep)
+        if checkpoint_path and clips.group.writes:
+            checkpoint.save(checkpoint_path, key, trainer.parts, state)
         on_epoch(row)
     return state
 
 
+def make_trainer(network: nn.Module, clips: TrainingClips, params: "Train", hardware: Hardware) -> Trainer:
+    """Places the network on the device, and makes optimiser, schedule and average for it."""
+    hardware.place(network)
+    optimizer = _optimizer(network, params)
+    scheduler = _scheduler(optimizer, params, params.epochs * clips.steps(params.batch_size))
+    average = MovingAverage(network, params.average) if params.average else None
+    parallel = clips.group.parallel(network, hardware)
+    return Trainer(network, parallel, average, clips, hardware, params, optimizer, scheduler)
+
+
 def _one_epoch(trainer: Trainer, valid: tuple[Tensor, Tensor] | None, epoch: int) -> dict[str, float]:
     """Trains and validates one epoch; returns its row of the history."""
-    network, params, rate = trainer.network, trainer.params, trainer.learning_rate
-    torch.manual_seed(epoch_seed(params.seed, epoch))  # of dropout
+    params, group, rate = trainer.params, trainer.clips.group, trainer.learning_rate
+    torch.manual_seed(epoch_seed(params.seed, epoch, 2, group.rank))  # of dropout
     try:
         loss, accuracy = trainer.epoch(epoch)
+        group.average_buffers(trainer.network)
         row = {"epoch": epoch, "train_loss": loss, "train_accuracy": accuracy, "learning_rate": rate}
+        if trainer.average:
+            group.average_buffers(trainer.average.network)
         if valid is not None:
-            row["valid_loss"], row["valid_accuracy"] = evaluate(network, *valid, hardware=trainer.hardware)
+            clips, labels = group.part(valid[0]), group.part(valid[1])
+            sums = group.total(evaluate(trainer.kept, clips, labels, hardware=trainer.hardware))
+            row["valid_loss"], row["valid_accuracy"] = (sums / len(valid[1])).tolist()
+        if not _all_finite(trainer.network):
+            raise DivergedError("a weight is no longer a number", trainer.clips.steps(params.batch_size), rate)
+    except DivergedError as error:
+        raise _told(error, epoch) from error
     except (MemoryError, RuntimeError) as error:
         raise explained(error, f"train.batch_size (now {params.batch_size})") from error
-    if not all(value.isfinite().all() for value in network.state_dict().values()):
-        raise _diverged("a weight is no longer a number", epoch, len(trainer.clips) // params.batch_size, rate)
     return row
 
 
-def _optimizer(network: nn.Module, params: Train) -> Optimizer:
+def _optimizer(network: nn.Module, params: "Train") -> Optimizer:
     if params.optimizer == "adam":
         return torch.optim.Adam(network.parameters(), params.learning_rate, eps=ADAM_EPSILON_OF_KERAS, fused=True)
     weights = [parameter for parameter in network.parameters() if parameter.ndim > 1]
@@ -142,16 +207,22 @@ def _optimizer(network: nn.Module, params: Train) -> Optimizer:
     return torch.optim.AdamW(groups, params.learning_rate, fused=True)  # fused is three times faster on a CPU too
 
 
-def _scheduler(optimizer: Optimizer, params: Train, steps: int) -> LRScheduler:
+def _scheduler(optimizer: Optimizer, params: "Train", steps: int) -> LRScheduler:
     if params.schedule == "constant":
         return torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0, total_iters=0)
     rate = params.learning_rate
     return torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=max(2, steps), cycle_momentum=False)
 
 
-def _diverged(what: str, epoch: int, batch: int, rate: float) -> ValueError:
+def _all_finite(network: nn.Module) -> bool:
+    """Looks at all weights at once, so that a GPU is waited for once."""
+    return bool(torch.stack([value.isfinite().all() for value in network.state_dict().values()]).all())
+
+
+def _told(error: DivergedError, epoch: int) -> ValueError:
     """Returns the error that ends a training whose numbers are no longer finite."""
     kept = f"; the checkpoint of epoch {epoch - 1} is kept" if epoch > 1 else ""
     return ValueError(
-        f"train: {what} in epoch {epoch}, batch {batch}, at learning rate {rate:.3g}; lower train.learning_rate{kept}"
+        f"train: {error.what} in epoch {epoch}, batch {error.batch}, at learning rate {error.rate:.3g}; "
+        f"lower train.learning_rate{kept}"
     )

@@ -38,9 +38,12 @@ class Train(Computation):
     weight_decay: Annotated[float, Field(ge=0, le=10)]
     l2_penalty: Annotated[float, Field(ge=0, le=10)]
     label_smoothing: Annotated[float, Field(ge=0, le=0.9)]
+    mixup: Annotated[float, Field(ge=0, le=10)]
+    average: Annotated[float, Field(ge=0, le=0.99999)]
     crops: Literal["random", "fixed"]
     crop_frames: Annotated[int, Field(ge=32, le=8192, multiple_of=32)] | None
     keep: Literal["best", "last"]
+    devices: Annotated[int, Field(ge=1, le=1024)] | Literal["auto"]
 
     def input_frames(self, clip_frames: int) -> int:
         """Returns how many frames the network is trained on at a time: those of a random crop, or of a whole clip."""

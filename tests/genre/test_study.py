@@ -3,7 +3,7 @@ import json
 import pytest
 
 from genre import study
-from genre.tracking import revisions
+from genre.history import revisions
 from tests.architecture import ROOT
 from tests.house import House
 

@@ -19,6 +19,7 @@ import soundfile
 from genre.console import stage as console
 from genre.pipeline import files
 from tests.conftest import RATE, tone
+from tests.genre.audio.clusters import LocalCluster
 
 ROOT = Path(__file__).parents[2]
 FAST = [
@@ -55,7 +56,7 @@ STORE = ["data/spectrograms.npy", "data/spectrograms.csv"]
 # The command lines of dvc.yaml, with this repository's tables about GTZAN and a folder of lists that does not exist.
 GTZAN = str(ROOT / "data" / "gtzan")
 PATHS = {
-    "download": [GTZAN, "data/audio", "data/tracks.csv", "data/excluded.csv"],
+    "download": [GTZAN, "data/audio", "data/tracks.csv", "data/excluded.csv", "metrics/corpus.json"],
     "spectrogram": ["data/audio", "data/tracks.csv", *STORE, "data/repetitions.csv"],
     "split": [
         "data/tracks.csv", "data/repetitions.csv", GTZAN, "data/lists",
@@ -63,7 +64,10 @@ PATHS = {
     ],
     "train": [*STORE, "data/split.csv", "models/model.pt", "metrics/history.csv"],
     "evaluate": [*STORE, "data/split.csv", "metrics/leaks.csv", "models/model.pt", "metrics"],
-    "plots": [*STORE, "data/split.csv", "models/model.pt", "metrics", "metrics/figures"],
+    "plots": [
+        *STORE, "data/tracks.csv", "data/split.csv", "models/model.pt", "metrics", "metrics/figures",
+        "metrics/report.html",
+    ],
 }  # fmt: skip
 
 
@@ -241,3 +245,20 @@ def test_a_full_disk_costs_a_line_and_leaves_no_half_output(tmp_path, corpus, di
                 assert "must have room left, got: No space left on device" in errors[0]
         run(stage, *paths, where=disk, overrides=[*FAST, f"data.path={corpus}"])
     assert failed == set(PATHS)
+
+
+@pytest.mark.slow
+def test_a_cluster_gives_the_same_tables_and_spectrograms_as_one_machine(tmp_path, corpus, monkeypatch):
+    def written(name: str) -> dict[str, str]:
+        (tmp_path / name).mkdir()
+        download(tmp_path / name, corpus)
+        run("spectrogram", *PATHS["spectrogram"], where=tmp_path / name, overrides=[*FAST, f"data.path={corpus}"])
+        files_written = ("excluded.csv", "spectrograms.npy", "spectrograms.csv", "repetitions.csv")
+        return {file: files.md5(tmp_path / name / "data" / file) for file in files_written}
+
+    here = written("here")
+    with LocalCluster() as local:
+        monkeypatch.setenv("GENRE_DASK", local.address)
+        local.worker()
+        local.worker()
+        assert written("cluster") == here

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.signal import resample_poly
 
-from genre.audio import fingerprints
-from genre.audio.fingerprints import find_repetitions, fingerprint
+from genre.audio import fingerprints, landmarks
+from genre.audio.fingerprints import fingerprint
+from genre.audio.repetitions import find_repetitions
 from genre.corpus import synthesis
 
 SAMPLE_RATE = 22050
@@ -216,6 +217,26 @@ def test_adding_unrelated_tracks_changes_no_found_pair(more, shift):
     assert pairs_of(found) == [("a", "z"), ("m", "n")]
     unrelated = {f"{'bny'[seed % 3]}{seed}": fingerprint_of(seed) for seed in more}
     pd.testing.assert_frame_equal(find_repetitions({**unrelated, **tracks}), found)
+
+
+@pytest.mark.parametrize(("band", "block"), [(1, 1), (150, 700), (4_000_000, 1)])
+def test_bands_and_blocks_of_any_size_find_the_same(monkeypatch, band, block):
+    tracks = {f"{seed}": fingerprint_of(seed) for seed in range(4)} | {
+        "a": fingerprint_of(2, 1, 8),
+        "b": fingerprint_of(2),
+    }
+    whole = find_repetitions(tracks)
+    assert pairs_of(whole) == [("2", "a"), ("2", "b"), ("a", "b")]
+    monkeypatch.setattr(landmarks, "PEAKS_AT_ONCE", band)
+    monkeypatch.setattr(landmarks, "BLOCK_PEAKS", block)
+    pd.testing.assert_frame_equal(find_repetitions(tracks), whole)
+
+
+def test_a_recording_that_is_there_very_often_is_found_with_the_next_ones(monkeypatch):
+    monkeypatch.setattr(landmarks, "MOST_EQUAL", 4)
+    found = find_repetitions({f"{copy:02d}": fingerprint_of(0) for copy in range(20)} | {"other": fingerprint_of(1)})
+    assert {(f"{copy:02d}", f"{copy + 1:02d}") for copy in range(19)} <= set(pairs_of(found))
+    assert 19 <= len(found) <= 4 * 19
 
 
 @pytest.mark.parametrize("fingerprints", [{}, {"a": 0}, {"a": 0, "b": 0, "c": 0}], ids=["nothing", "one", "silence"])

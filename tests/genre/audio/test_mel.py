@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
+import scipy.signal.windows
 import torch
-from torchaudio.transforms import MelSpectrogram
 
 from genre.audio import mel
 from tests.conftest import RATE, tone
@@ -23,7 +23,8 @@ def noise(seconds=2.0):
 
 
 def by_torchaudio(waveform, sizes):
-    transform = MelSpectrogram(norm="slaney", mel_scale="slaney", pad_mode="constant", **sizes)
+    transforms = pytest.importorskip("torchaudio.transforms")
+    transform = transforms.MelSpectrogram(norm="slaney", mel_scale="slaney", pad_mode="constant", **sizes)
     power = transform(torch.from_numpy(waveform))
     decibels = 10 * torch.log10((power / power.max()).clamp(min=1e-8))
     return (decibels / 80 + 1).T.numpy()
@@ -56,6 +57,18 @@ def test_loudness_of_the_file_does_not_matter():
     np.testing.assert_allclose(mel.log_mel(waveform, **SIZES).astype(float), quieter, atol=2e-3)
 
 
+@pytest.mark.parametrize("samples", [0, 1, 1000, 64 * 1024, 64 * 1024 - 1, 3 * 64 * 1024 + 1023])
+@pytest.mark.parametrize("hop_length", [512, 1024, 2048])
+def test_blocks_give_the_same_bytes_as_the_whole(samples, hop_length):
+    sizes = SIZES | {"hop_length": hop_length}
+    waveform = noise(10.0)[:samples]
+    whole = mel.log_mel(waveform, **sizes)
+    assert len(whole) == 1 + samples // hop_length
+    for length in (777, 20_000, 300_000):
+        blocks = [waveform[start : start + length] for start in range(0, samples, length)]
+        assert mel.log_mel_of_blocks(iter(blocks), **sizes).tobytes() == whole.tobytes()
+
+
 def test_silence_gives_zeros_and_no_nan():
     assert not mel.log_mel(np.zeros(RATE, np.float32), **SIZES).any()
 
@@ -85,3 +98,8 @@ def test_bands_without_a_bin_have_a_place_between_their_neighbours():
     centres = mel.mel_frequencies(sample_rate=RATE, n_fft=512, n_mels=256)
     assert np.isfinite(centres).all()
     assert (np.diff(centres) > -12).all()  # a band of one bin or two has its centre on a bin
+
+
+@pytest.mark.parametrize("size", [400, 512, 960, 2048])
+def test_the_window_is_scipy_s_periodic_hann_bit_for_bit(size):
+    np.testing.assert_array_equal(mel.hann(size), scipy.signal.windows.hann(size, sym=False))

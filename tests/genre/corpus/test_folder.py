@@ -5,17 +5,16 @@ import numpy as np
 import pytest
 import soundfile
 
-from genre.audio import reading
+from genre.audio import parallel, reading
 from genre.audio.reading import Recording
-from genre.corpus import workers
 from genre.corpus.folder import ScannedFile, genre_problem, genre_root, move_usable, scan
 from tests.conftest import RATE, tone
 
 
 @pytest.fixture(autouse=True)
 def in_this_process(monkeypatch):
-    """Decodes here, where a test can see it; processes that die are tested in test_workers.py."""
-    monkeypatch.setattr(workers, "run", map)
+    """Decodes here, where a test can see it; processes that die are tested in test_parallel.py."""
+    monkeypatch.setattr(parallel, "map_files", map)
 
 
 def reasons(folder, **options):

@@ -1,5 +1,3 @@
-import pytest
-
 from genre.audio.reading import Recording
 from genre.corpus import losses
 from genre.corpus.folder import ScannedFile
@@ -40,13 +38,6 @@ def test_formats_that_give_the_genre_away_are_named_and_mixed_ones_are_not():
     ]
     (line,) = [line for line in losses.lines(telling) if "Cramer" in line]
     assert line.startswith("warning: the genre can be told from the files' format (1.00), codec (1.00)")
-
-
-def test_the_association_is_1_where_it_is_complete_and_near_0_where_there_is_none():
-    telling = [recording(g, n, sample_rate=rate) for g, rate in (("a", 44100), ("b", 22050)) for n in range(30)]
-    assert losses.associations(telling)["sampling rate"] == pytest.approx(1, abs=0.02)
-    assert losses.associations(telling)["format"] == 0
-    assert losses.associations(MIXED)["bit rate"] < 0.2
 
 
 def test_tracks_without_an_artist_are_counted_where_others_have_one():

@@ -16,17 +16,21 @@ def clips(separable=True):
     return made.astype(np.float16)
 
 
+def probabilities_of(system, train, labels, test):
+    return baselines.probabilities(system, baselines.features(train)[system], labels, baselines.features(test)[system])
+
+
 @pytest.mark.parametrize("system", ["linear", "svm_mfcc"])
 def test_a_baseline_tells_apart_what_differs_in_its_bands(system):
     made = clips()
-    probabilities = baselines.probabilities(system, made[:30], LABELS[:30], made[30:])
+    probabilities = probabilities_of(system, made[:30], LABELS[:30], made[30:])
     assert probabilities.shape == (30, 3)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1)
     assert (np.array(list("abc"))[probabilities.argmax(axis=1)] == LABELS[30:]).mean() > 0.9
 
 
 def test_the_majority_says_the_most_frequent_genre():
-    probabilities = baselines.probabilities("majority", clips()[:5], ["b", "b", "b", "a", "c"], clips())
+    probabilities = probabilities_of("majority", clips()[:5], ["b", "b", "b", "a", "c"], clips())
     assert (probabilities.argmax(axis=1) == 1).all()
 
 
@@ -34,7 +38,7 @@ def test_two_genres_work():
     made = clips()[np.array(LABELS) != "c"]
     labels = [label for label in LABELS if label != "c"]
     for system in baselines.SYSTEMS:
-        assert baselines.probabilities(system, made, labels, made).shape == (40, 2)
+        assert probabilities_of(system, made, labels, made).shape == (40, 2)
 
 
 def test_statistics_are_mean_and_deviation_over_time():
@@ -45,19 +49,29 @@ def test_statistics_are_mean_and_deviation_over_time():
 
 @pytest.mark.parametrize("system", list(baselines.SYSTEMS))
 def test_blocks_of_any_size_give_the_same_probabilities(system, monkeypatch):
-    whole = baselines.probabilities(system, clips(), LABELS, clips())
+    whole = probabilities_of(system, clips(), LABELS, clips())
     monkeypatch.setattr(baselines, "BLOCK", 7)
-    np.testing.assert_array_equal(baselines.probabilities(system, clips(), LABELS, clips()), whole)
+    np.testing.assert_array_equal(probabilities_of(system, clips(), LABELS, clips()), whole)
 
 
 def test_every_system_is_fitted_to_the_training_clips_and_predicts_all():
     table = pd.DataFrame({"track": [f"t/{n}" for n in range(30)], "genre": LABELS[:30]})
     table["subset"] = ["train"] * 15 + ["valid"] * 6 + ["test"] * 9
     made = clips()[np.repeat(np.arange(30), 2)]  # two clips of each track
-    found = baselines.predict_all(table, ["a", "b", "c"], made)
+    found = baselines.predict_all(table, ["a", "b", "c"], baselines.features(made))
     assert set(found) == set(baselines.SYSTEMS)
     for rows in found.values():
         assert list(rows["track"]) == list(table["track"].repeat(2))
     assert (found["linear"]["actual"] == found["linear"]["predicted"]).mean() > 0.9
-    alone = baselines.probabilities("linear", made[:30], table["genre"][:15].repeat(2), made)
+    alone = probabilities_of("linear", made[:30], table["genre"][:15].repeat(2), made)
     np.testing.assert_array_equal(found["linear"][["a", "b", "c"]], alone)
+
+
+def test_of_many_training_clips_some_of_each_genre_are_taken(monkeypatch):
+    genres = ["a"] * 10 + ["b"] + ["c"] * 9
+    assert baselines.fitted_clips(genres).tolist() == list(range(20))
+    monkeypatch.setattr(baselines, "MOST_FITTED", 7)
+    assert baselines.fitted_clips(genres).tolist() == [0, 3, 6, 9, 10, 11, 14, 17]
+    table = pd.DataFrame({"track": [f"t/{n}" for n in range(20)], "genre": genres, "subset": "train"})
+    found = baselines.predict_all(table, ["a", "b", "c"], baselines.features(clips()[:20]))["majority"]
+    assert found[["a", "b", "c"]].iloc[0].tolist() == [4 / 8, 1 / 8, 3 / 8]

@@ -140,3 +140,22 @@ def test_scores_by_genre_are_in_the_order_of_the_columns_with_support():
     scores = metrics.per_genre(by_track(table))
     assert list(scores.index) == ["a", "b"]
     assert scores.loc["b"].tolist() == [0.5, 1.0, pytest.approx(2 / 3), 1]
+
+
+def test_answers_are_the_tracks_that_are_sure_enough_and_their_accuracy():
+    confidence, correct = np.array([0.9, 0.5, 0.6, 0.2]), np.array([True, True, False, False])
+    assert metrics.answers(confidence, correct, 0.5) == {"answered": 0.75, "answered_accuracy": pytest.approx(2 / 3)}
+    assert metrics.answers(confidence, correct, 0.0) == {"answered": 1.0, "answered_accuracy": 0.5}
+
+
+def test_the_accuracy_of_no_answers_is_left_out():
+    assert metrics.answers(np.array([0.9]), np.array([True]), 1.01) == {"answered": 0.0}
+    with pytest.raises(ValueError, match="answers needs as many predictions as labels, at least one, got 0 for 0"):
+        metrics.answers(np.array([]), np.array([], bool), 0.5)
+
+
+def test_the_summary_of_a_system_with_a_threshold_says_how_much_is_answered():
+    rows = table_of([("t", 0, "test", "a", "a", 0.9, 0.1), ("u", 0, "test", "a", "b", 0.4, 0.6)])
+    plain, careful = metrics.summary(rows), metrics.summary(rows, 0.7)
+    assert careful == plain | {"answered": 0.5, "answered_accuracy": 1.0}
+    assert metrics.by_subset(rows, ["test"], 0.7) == {"test": careful}

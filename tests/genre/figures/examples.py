@@ -40,24 +40,26 @@ def genre_scores(genres: list[str]) -> Figure:
     return result_figures.genre_scores(pd.DataFrame(values, index=genres), title="Test")
 
 
-def mean_spectrograms(genres: list[str]) -> Figure:
-    means = {genre: mel_specgram(0.4 + 0.01 * number) for number, genre in enumerate(genres)}
-    return spectrogram_figures.mean_spectrograms(means, **MEL)
+def mean_spectra(genres: list[str]) -> Figure:
+    spectra = {genre: np.linspace(0.2, 0.8, 11)[:, None].repeat(32, axis=1) for genre in genres}
+    return spectrogram_figures.mean_spectra(spectra, mel_frequencies=MEL["mel_frequencies"])
 
 
 def over_time(genres: list[str], clips: int = 3) -> Figure:
     probabilities = np.full((clips, len(genres)), 1 / len(genres))
-    return result_figures.predictions_over_time(probabilities, [5.0 * clip for clip in range(clips)], genres, "song")
+    return result_figures.predictions_over_time(
+        probabilities, [5.0 * clip for clip in range(clips)], 5.0, genres, "song"
+    )
 
 
 def comparison(systems: list[str]) -> Figure:
     rows = [
-        (system, subset, level, 0.7, *((0.6, 0.8) if level == "track" else (np.nan, np.nan)))
+        (system, subset, level, 20, 0.7, *((0.6, 0.8) if level == "track" else (np.nan, np.nan)))
         for system in systems
         for subset in ("train", "test")
         for level in ("clip", "track")
     ]
-    columns = ["system", "subset", "level", "accuracy", "low", "high"]
+    columns = ["system", "subset", "level", "n", "accuracy", "low", "high"]
     return result_figures.baseline_comparison(pd.DataFrame(rows, columns=columns))
 
 
@@ -71,7 +73,7 @@ def reliability() -> Figure:
     return result_figures.reliability(confidence, correct, bins=4, title="Test")
 
 
-OF_NAMES: list[Callable[[list[str]], Figure]] = [confusion, genre_scores, mean_spectrograms, over_time, comparison]
+OF_NAMES: list[Callable[[list[str]], Figure]] = [confusion, genre_scores, mean_spectra, over_time, comparison]
 OTHERS: dict[str, Callable[[], Figure]] = {
     "training_curves": lambda: result_figures.training_curves(history(), 2),
     "reliability": reliability,

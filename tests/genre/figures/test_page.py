@@ -41,7 +41,7 @@ def test_the_same_figure_drawn_again_gives_the_same_bytes(draw, tmp_path: Path):
     assert (tmp_path / "first.png").read_bytes() == (tmp_path / "redrawn.png").read_bytes()
 
 
-@pytest.mark.parametrize("kind", ["mean_spectrograms", "reliability"])  # the most axes, and a legend outside of them
+@pytest.mark.parametrize("kind", ["mean_spectra", "reliability"])  # the most axes, and a legend outside of them
 def test_a_figure_saved_again_gives_the_same_bytes(kind: str, tmp_path: Path):
     figure = EVERY[kind]()
     for name in ("first.png", "again.png"):

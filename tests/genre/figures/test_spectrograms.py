@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from genre.figures import spectrograms as spectrogram_figures
-from tests.genre.figures.examples import MEL, labels, mean_spectrograms, mel_specgram, spectrogram
+from tests.genre.figures.examples import MEL, labels, mean_spectra, mel_specgram, spectrogram
 
 
 def test_a_spectrogram_has_axes_in_seconds_and_hertz_and_80_decibels():
@@ -34,16 +34,23 @@ def test_the_lowest_band_is_drawn_at_the_bottom():
 
 
 @pytest.mark.parametrize("count", [1, 4, 7, 10])
-def test_each_genre_has_one_panel_in_the_order_given(count: int):
-    *panels, _ = mean_spectrograms([f"genre{number}" for number in range(count)]).axes
+def test_each_genre_has_one_panel_in_the_order_given_with_its_number_of_tracks(count: int):
+    panels = mean_spectra([f"genre{number}" for number in range(count)]).axes
     assert [axes.get_title("left") for axes in panels] == [f"genre{number}" for number in range(count)]
+    assert {axes.texts[0].get_text() for axes in panels} == {"n = 11"}
 
 
-def test_mean_spectrograms_share_the_scale_from_the_lowest_to_the_highest_mean():
-    *panels, _ = spectrogram_figures.mean_spectrograms(
-        {"rock": mel_specgram(0.25), "pop": mel_specgram(0.75)}, **MEL
-    ).axes
-    assert [axes.images[0].get_clim() for axes in panels] == [(-60, -20), (-60, -20)]
+def test_mean_spectra_show_the_mean_of_the_genre_that_of_all_genres_and_80_percent_of_the_tracks():
+    levels = {"rock": np.linspace(0, 1, 11), "pop": np.full(11, 0.25)}
+    spectra = {genre: values[:, None].repeat(32, axis=1) for genre, values in levels.items()}
+    figure = spectrogram_figures.mean_spectra(spectra, mel_frequencies=MEL["mel_frequencies"])
+    rock = figure.axes[0]
+    overall, mean = (line.get_ydata() for line in rock.lines)
+    np.testing.assert_allclose(mean, -40, atol=1e-4)
+    np.testing.assert_allclose(overall, (-40 - 60) / 2, atol=1e-4)
+    band = rock.collections[0].get_paths()[0].get_extents()
+    np.testing.assert_allclose([band.y0, band.y1], [-72, -8], atol=1e-4)
+    assert figure.legends[0].get_title().get_text() == "Mean spectra of 22 training tracks, by genre"
 
 
 def test_augmentations_keep_their_labels_in_order_on_one_scale():
@@ -58,7 +65,16 @@ def test_another_number_of_bands_than_frequencies_is_an_error():
         spectrogram_figures.augmentations({"original": mel_specgram(), "noise": mel_specgram(n_mels=31)}, **MEL)
 
 
-@pytest.mark.parametrize("draw", [spectrogram_figures.mean_spectrograms, spectrogram_figures.augmentations])
-def test_no_mel_specgram_at_all_is_an_error(draw):
+def test_spectra_of_another_number_of_bands_than_frequencies_are_an_error():
+    with pytest.raises(ValueError, match="'rock' must have 32 mel bands, got 31"):
+        spectrogram_figures.mean_spectra({"rock": np.ones((2, 31))}, mel_frequencies=MEL["mel_frequencies"])
+
+
+def test_no_mel_specgram_at_all_is_an_error():
     with pytest.raises(ValueError, match="at least one mel_specgram to draw, got none"):
-        draw({}, **MEL)
+        spectrogram_figures.augmentations({}, **MEL)
+
+
+def test_no_spectrum_at_all_is_an_error():
+    with pytest.raises(ValueError, match="at least one genre to draw, got none"):
+        spectrogram_figures.mean_spectra({}, mel_frequencies=MEL["mel_frequencies"])

@@ -11,6 +11,14 @@ def test_a_device_that_is_not_there_is_refused(monkeypatch):
     assert hardware.choose_hardware("cpu", "float32").precision == "float32"
 
 
+def test_spectrograms_may_take_half_of_the_free_memory_of_a_gpu_and_none_of_a_cpu(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (1000, 4000))
+    gpu = hardware.Hardware("cuda", "bfloat16", 1)
+    assert gpu.has_room_for(500)
+    assert not gpu.has_room_for(501)
+    assert not hardware.Hardware("cpu", "float32", 1).has_room_for(1)
+
+
 @pytest.mark.parametrize("error", [MemoryError(), RuntimeError("can't allocate memory: you tried to allocate 9 bytes")])
 def test_an_error_of_memory_names_the_parameters_to_lower(error):
     told = hardware.explained(error, "train.batch_size")

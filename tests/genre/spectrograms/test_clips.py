@@ -47,3 +47,12 @@ def test_the_clips_of_tracks_follow_each_other():
     cuts = [store.cut(track, start, 4) for track, start in (("g/2", 0), ("g/2", 4), ("g/0", 0), ("g/0", 6))]
     np.testing.assert_array_equal(found, cuts)
     assert clips.clips_of(store, [], **clip_params).shape == (0, 4, 4)
+
+
+def test_blocks_of_tracks_have_the_clips_of_all(monkeypatch):
+    store = spectrograms(lengths=(10, 7, 8))
+    clip_params = {"clips_per_track": 2, "clip_frames": 4, "clip_spacing": "even"}
+    monkeypatch.setattr(clips, "BLOCK_TRACKS", 2)
+    blocks = list(clips.blocks_of(store, ["g/0", "g/1", "g/2"], **clip_params))
+    assert [len(block) for block in blocks] == [4, 2]
+    np.testing.assert_array_equal(np.concatenate(blocks), clips.clips_of(store, ["g/0", "g/1", "g/2"], **clip_params))

@@ -2,9 +2,9 @@ import json
 
 import pytest
 
+from genre.history.dvc_lock import Trained
 from genre.pipeline.files import md5
 from genre.tracking import mlflow_store, registry, results
-from genre.tracking.dvc_lock import Trained
 from tests.genre.tracking.test_live import stored, train
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # mlflow's own
@@ -39,6 +39,16 @@ def test_a_model_that_mlflow_has_not_seen_gets_a_run(root):
     (root / "a.csv").write_text("a\n")
     results.record(root / "model.pt", [root / "a.csv"])
     assert stored()[1][0].info.status == "FINISHED"
+
+
+def test_pictures_and_pages_are_in_the_folder_figures(root):
+    for name in ("a.csv", "a.png", "a.html"):
+        (root / name).write_text("a\n")
+    results.record(root / "model.pt", [root / name for name in ("a.csv", "a.png", "a.html")])
+    store, (run,) = stored()
+    held = {folder: {item.path for item in store.client.list_artifacts(run.info.run_id, folder)}
+            for folder in ("figures", "metrics")}  # fmt: skip
+    assert held == {"figures": {"figures/a.png", "figures/a.html"}, "metrics": {"metrics/a.csv"}}
 
 
 def test_a_run_tells_in_words_what_it_is(root):

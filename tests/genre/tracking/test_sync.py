@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from mlflow.exceptions import MlflowException
 
+from genre.history import revisions
 from genre.pipeline import files
-from genre.tracking import mlflow_store, registry, revisions, sync
+from genre.tracking import mlflow_store, registry, sync
 from tests.genre.tracking.test_live import ROWS, stored, train
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # mlflow's own
@@ -112,6 +113,22 @@ def registered(store, run, model_pt):
 
 def everything(*names, dry_run=False):
     sync.sync(names, all_experiments=False, dry_run=dry_run)
+
+
+def test_the_page_of_results_is_with_the_figures_of_the_run(root):
+    (root / "metrics/report.html").write_text("<p>a page</p>")
+    digest, model = files.md5(root / "metrics/report.html"), files.md5(root / "models/model.pt")
+    with (root / "dvc.lock").open("a") as lock:
+        lock.write(f"""  plots:
+    cmd: python
+    deps:
+    - {{path: models/model.pt, hash: md5, md5: {model}}}
+    outs:
+    - {{path: metrics/report.html, hash: md5, md5: {digest}}}
+""")
+    everything()
+    store, (run,) = stored()
+    assert [file.path for file in store.client.list_artifacts(run.info.run_id, "figures")] == ["figures/report.html"]
 
 
 def test_the_workspace_and_each_experiment_become_runs_once(root, capsys):

@@ -1,22 +1,28 @@
 import signal
 import subprocess
 import sys
+import time
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
+from torch.profiler import ProfilerActivity, profile
 
 from genre.network.hardware import Hardware
 from genre.network.unet import GenreNet
 from genre.training import loop
 from genre.training.params import Train
+from genre.training.steps import DivergedError, StepRecord
+from tests.genre.training.test_augment import OFF
 from tests.genre.training.test_batches import clips
 
 CPU = Hardware("cpu", "float32", 1)
 CHOICES = {
     "epochs": 3, "batch_size": 4, "optimizer": "adamw", "learning_rate": 3e-3, "schedule": "one-cycle",
-    "weight_decay": 0.01, "l2_penalty": 0.0, "label_smoothing": 0.1, "crops": "random", "crop_frames": None,
+    "weight_decay": 0.01, "l2_penalty": 0.0, "label_smoothing": 0.1, "mixup": 0.0, "average": 0.0, "devices": 1, "crops": "random", "crop_frames": None,
     "keep": "best", "seed": 1, "device": "cpu", "precision": "float32",
 }  # fmt: skip
 
@@ -24,6 +30,11 @@ CHOICES = {
 def network():
     torch.manual_seed(5)
     return GenreNet(genres=2, n_mels=32, clip_frames=32, base_channels=2)
+
+
+def without_dropout():
+    torch.manual_seed(5)
+    return GenreNet(genres=2, n_mels=32, clip_frames=32, base_channels=2, dropout=0.0)
 
 
 def fit(spectrograms, *, hardware=CPU, checkpoint_path=None, key="", on_epoch=lambda _: None, **changes):
@@ -93,6 +104,75 @@ def test_without_validation_the_last_epoch_is_kept(spectrograms):
     state = loop.fit(network(), clips(spectrograms), None, Train(**CHOICES), hardware=CPU)
     assert state.best_epoch == 3
     assert state.history[0].keys() == {"epoch", "train_loss", "train_accuracy", "learning_rate"}
+
+
+def test_the_last_epoch_is_kept_if_it_shall_be_and_is_bit_for_bit_the_network_itself(spectrograms):
+    net, state = fit(spectrograms, keep="last", epochs=5)
+    accuracies = [row["valid_accuracy"] for row in state.history]
+    best = fit(spectrograms, keep="best", epochs=5)[1]
+    assert state.best_epoch == 5
+    assert all(torch.equal(value, state.best[name]) for name, value in net.state_dict().items())
+    assert state.history == best.history
+    assert best.best_epoch == 1 + max(range(5), key=lambda i: (accuracies[i], -state.history[i]["valid_loss"]))
+
+
+def test_the_loss_of_mixed_clips_is_the_cross_entropy_with_mixed_labels(spectrograms):
+    params = Train(**CHOICES).model_copy(update={"mixup": 0.4, "epochs": 1, "batch_size": 64, "learning_rate": 1e-8})
+    made = clips(spectrograms, mixup=0.4)
+    state = loop.fit(without_dropout(), made, None, params, hardware=CPU)
+    batch = next(made.batches(1, 64))
+    net = without_dropout().train()
+    targets = batch.shares[:, None] * nn.functional.one_hot(batch.labels, 2)
+    targets = targets + (1 - batch.shares[:, None]) * nn.functional.one_hot(batch.others, 2)
+    wanted = nn.functional.cross_entropy(net(batch.clips), targets, label_smoothing=0.1)
+    assert state.history[0]["train_loss"] == pytest.approx(float(wanted.detach()), rel=1e-4)
+
+
+@pytest.mark.parametrize("choices", [{}, {"mixup": 0.4, "average": 0.9, "l2_penalty": 0.1}])
+def test_no_step_reads_anything_back_but_the_optimiser_of_the_cpu_its_own_count(spectrograms, choices):
+    params = Train(**CHOICES).model_copy(update=choices)
+    noise = {name: 0.5 if name.endswith("_probability") else value for name, value in OFF.items()}
+    made = clips(spectrograms, augmentation=noise, mixup=params.mixup)
+    trainer = loop.make_trainer(network(), made, params, CPU)
+    steps = StepRecord(made.steps(4), "cpu")
+    with warnings.catch_warnings(), profile(activities=[ProfilerActivity.CPU], acc_events=True) as profiled:
+        warnings.simplefilter("ignore")  # torch's own, of the profiler
+        for batch in made.batches(1, 4):
+            loss, correct = trainer.step(batch)
+            steps.add(loss, correct, batch.size, 0.0)
+    reads = {"aten::item", "aten::_local_scalar_dense", "aten::is_nonzero", "aten::nonzero"}
+    found = [event for event in profiled.events() if event.name in reads]
+    assert all("_fused_adam" in " ".join(ancestors(event)) for event in found)
+    assert any(event.name == "aten::convolution_backward" for event in profiled.events())
+
+
+def ancestors(event):
+    while event is not None:
+        yield event.name
+        event = event.cpu_parent
+
+
+def test_losses_are_read_about_once_a_second_and_at_the_end(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    record, due = StepRecord(100, "cpu"), 0
+    for _ in range(100):
+        now[0] += 0.3
+        record.add(torch.tensor(4.0), torch.tensor(1), 2, 0.1)
+        if record.is_due():
+            due += 1
+            assert record.read() == (2.0, 0.5)
+    assert due == 25
+    assert record.read_all() == (2.0, 0.5)
+
+
+def test_the_first_step_whose_loss_is_no_number_is_told_with_its_rate():
+    record = StepRecord(4, "cpu")
+    for loss, rate in ((1.0, 0.1), (2.0, 0.2), (float("inf"), 0.3), (float("nan"), 0.4)):
+        record.add(torch.tensor(loss), torch.tensor(1), 2, rate)
+    with pytest.raises(DivergedError, match="^the loss became inf$") as error:
+        record.read_all()
+    assert (error.value.batch, error.value.rate) == (3, 0.3)
 
 
 def test_the_l2_penalty_is_part_of_the_loss(spectrograms):

@@ -8,7 +8,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from genre.corpus import workers
+from genre.audio.parallel import map_files
+from genre.audio.processes import Failure
 
 
 def act(word: str) -> str:
@@ -18,7 +19,9 @@ def act(word: str) -> str:
     if word == "hang":
         time.sleep(1000)
     if word == "mistake":
-        raise ValueError("a mistake")
+        raise OSError("a mistake")
+    if word == "unusable":
+        raise ValueError("unusable")
     if word.startswith("killed"):
         marker = Path(word.split(" ", 1)[1])
         if not marker.exists():
@@ -29,30 +32,31 @@ def act(word: str) -> str:
     return word.upper()
 
 
-def test_a_crash_and_a_hang_take_one_item_each():
-    found = list(workers.run(act, ["a", "crash", "b", "hang", "c"], patience=5, processes=2))
+def test_a_crash_and_a_hang_take_one_file_each():
+    found = list(map_files(act, ["a", "crash", "b", "hang", "c"], patience=5, processes=2))
     assert [found[0], found[2], found[4]] == ["A", "B", "C"]
-    assert found[1] == workers.Died("the decoder crashed on it (SIGSEGV)")
-    assert found[3] == workers.Died("the decoder did not come to an end within 5 s")
+    assert found[1] == Failure("the decoder crashed on it (SIGSEGV)")
+    assert found[3] == Failure("the decoder did not come to an end within 5 s")
 
 
 def test_what_is_ended_from_outside_is_tried_once_more(tmp_path):
-    once, always = workers.run(act, [f"killed {tmp_path / 'marker'}", "always killed"], patience=30, processes=1)
+    once, always = map_files(act, [f"killed {tmp_path / 'marker'}", "always killed"], patience=30, processes=1)
     assert once.startswith("KILLED")
     assert "ended from outside, twice" in always.reason
 
 
-def test_a_mistake_is_raised():
-    with pytest.raises(ValueError, match="a mistake"):
-        list(workers.run(act, ["a", "mistake"], processes=1))
+def test_a_value_error_takes_one_file_and_another_error_is_raised():
+    assert list(map_files(act, ["unusable", "a"], processes=1)) == [Failure("unusable"), "A"]
+    with pytest.raises(OSError, match="a mistake"):
+        list(map_files(act, ["a", "mistake"], processes=1))
 
 
 def test_the_processes_end_with_their_parent():
     code = """
-from genre.corpus import workers
-from tests.genre.corpus.test_workers import act
+from genre.audio.parallel import map_files
+from tests.genre.audio.test_parallel import act
 if __name__ == "__main__":
-    for result in workers.run(act, ["a", "hang"], processes=2):
+    for result in map_files(act, ["a", "hang"], processes=2):
         print(result, flush=True)
 """
     parent = subprocess.Popen(

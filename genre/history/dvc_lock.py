@@ -21,14 +21,12 @@ class Trained:
         parameters: `section.key` -> value, of all stages.
         data: File name -> MD5, of the recordings and of what was made of them.
         outs: Path -> MD5, of the files that came of the model.
-        stages_done: The stages after `train` that were run on this very model.
     """
 
     model: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
     data: Mapping[str, str] = field(default_factory=dict)
     outs: Mapping[str, str] = field(default_factory=dict)
-    stages_done: frozenset[str] = frozenset()
 
 
 def read(text: str) -> Trained | None:
@@ -56,7 +54,6 @@ def read(text: str) -> Trained | None:
         {key: value for stage in (*before, *reversed(results)) for key, value in _parameters(stage).items()},
         {path.removeprefix("data/"): md5 for path, md5 in data.items()},
         {path: md5 for stage in results for path, md5 in _digests(stage, "outs").items()},
-        frozenset(done),
     )
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from genre.tracking import dvc_lock
+from genre.history import dvc_lock
 
 LOCK = """schema: '2.0'
 stages:
@@ -38,11 +38,6 @@ def test_the_parameters_are_those_of_all_stages_whole_sections_and_single_keys()
         "train.seed": 42, "train.crop_frames": None,
     }  # fmt: skip
     assert trained.data == {"split.csv": "s1"}
-    assert trained.stages_done == {"evaluate"}
-
-
-def test_an_evaluation_of_another_model_does_not_count():
-    assert dvc_lock.read(LOCK.replace("MODEL", "m2")).stages_done == frozenset()
 
 
 def test_a_split_that_was_drawn_anew_after_the_training_is_not_the_models():

@@ -1,0 +1,77 @@
+"""Brings a recording to another sample rate, with the filter of `torchaudio.functional.resample` and without torch.
+
+The filter is a sine cardinal under a squared cosine, six zero crossings long on each side (Smith, "Digital Audio
+Resampling", ccrma.stanford.edu/~jos/resample). For each position between two samples it has other weights; all of them
+are the rows of one sparse matrix, as the mel filters of `genre.audio.mel` are. A thread needs one core for it.
+"""
+
+import math
+from functools import cache
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+CROSSINGS = 6  # zero crossings of the filter on each side
+ROLLOFF = 0.99  # the filter's cutoff, as a share of half the lower sample rate
+GROUPED = 256  # samples, at least, of which one product makes the output: short periods are put together
+FRAMES_AT_ONCE = 64  # products that are made together: they stay in the processor's cache
+
+Samples = npt.NDArray[np.float32]
+
+
+def resample(waveform: Samples, old: int, new: int) -> Samples:
+    """Resamples `(time,)` from `old` to `new` samples a second: `(ceil(time * new / old),)`.
+
+    The recording is taken to be silent before its start and after its end. The values are those of torchaudio, within
+    the rounding of single precision.
+
+    Args:
+        waveform: The recording.
+        old: Its sample rate, divided by the greatest common divisor of both.
+        new: The sample rate wanted, likewise.
+    """
+    if old == new:
+        return waveform
+    periods = math.ceil(GROUPED / old)
+    filters = _filters(old, new, periods)
+    step, size = periods * old, filters.shape[1]
+    length = math.ceil(len(waveform) * new / old)
+    count = math.ceil(length / (periods * new))
+    padded = np.pad(waveform, (filter_reach(old, new), size + count * step - len(waveform)))
+    frames = np.lib.stride_tricks.sliding_window_view(padded, size)[: count * step : step]
+    resampled = np.empty((count, periods * new), np.float32)
+    for first in range(0, count, FRAMES_AT_ONCE):
+        chosen = slice(first, first + FRAMES_AT_ONCE)
+        resampled[chosen] = (filters @ np.ascontiguousarray(frames[chosen].T)).T
+    return resampled.reshape(-1)[:length]
+
+
+def filter_reach(old: int, new: int) -> int:
+    """Returns how many samples of the recording before and after an output sample the filter looks at."""
+    return math.ceil(CROSSINGS * old / (min(old, new) * ROLLOFF))
+
+
+@cache
+def _filters(old: int, new: int, periods: int) -> sparse.csr_array:
+    """Makes the weights of `periods` periods: `(periods * new, sample)`, from the sample `filter_reach` before."""
+    kernels = _kernels(old, new)
+    phase, sample = np.nonzero(kernels)
+    period = np.arange(periods)[:, None]
+    rows, columns = (period * new + phase).ravel(), (period * old + sample).ravel()
+    shape = (periods * new, (periods - 1) * old + kernels.shape[1])
+    return sparse.csr_array((np.tile(kernels[phase, sample], periods), (rows, columns)), shape=shape)
+
+
+def _kernels(old: int, new: int) -> Samples:
+    """Computes the weights of one period, `(new, sample)`, step by step in single precision as torchaudio does."""
+    cutoff, reach = np.float32(min(old, new) * ROLLOFF), filter_reach(old, new)
+    samples = np.arange(-reach, reach + old, dtype=np.float32) / np.float32(old)
+    phases = np.arange(0, -new, -1, dtype=np.float32)[:, None] / np.float32(new)
+    time = (phases + samples) * cutoff  # in zero crossings
+    inside = np.abs(time) < CROSSINGS
+    window = np.square(np.cos(time * np.float32(np.pi) / np.float32(2 * CROSSINGS)))
+    angle = time * np.float32(np.pi)
+    sinc = np.where(angle == 0, np.float32(1), np.sin(angle) / np.where(angle == 0, np.float32(1), angle))
+    kernels: Samples = np.where(inside, sinc * (window * (cutoff / np.float32(old))), np.float32(0))
+    return kernels

@@ -1,0 +1,52 @@
+"""The page of predictions: recordings to listen to, with the model's probabilities over time."""
+
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+from genre.figures import web_page
+from genre.figures.web_page import ListedTrack, Number, PageContent
+from genre.prediction.predictor import Prediction
+
+GENRES_SHOWN = 5  # at the head of the page
+
+
+def write_predictions_page(predictions: Iterable[tuple[Path, Prediction]], html_path: Path) -> None:
+    """Writes a page of what a model predicts for recordings, with a player for each; see `genre.figures.web_page`.
+
+    Args:
+        predictions: Pairs of a recording and what `Predictor.predict` says of it, all by one model.
+        html_path: The page. It links to recordings with a relative path relative to itself, to others absolutely.
+
+    Raises:
+        ValueError: There is no prediction, or the name does not end in .html.
+    """
+    pairs = list(predictions)
+    if not pairs:
+        raise ValueError(f"{html_path} must list at least one recording, and none could be read")
+    first = pairs[0][1]
+    tracks = [_listed(path, predicted, html_path) for path, predicted in pairs]
+    content = PageContent(
+        title=f"Predicted genres of {len(tracks)} recording{'s' if len(tracks) > 1 else ''}",
+        lead="What the trained model predicts, as a whole and over time.",
+        genres=first.genres, clip_seconds=first.clip_seconds, tracks=tracks, headline=_headline(tracks),
+        notes=["Unsure: the mean probability of the predicted genre is below the threshold that training found."],
+    )  # fmt: skip
+    web_page.write(content, html_path)
+
+
+def _listed(path: Path, predicted: Prediction, html_path: Path) -> ListedTrack:
+    return ListedTrack(
+        name=str(path), audio=web_page.address(path, html_path),
+        seconds=float(predicted.starts[-1]) + predicted.clip_seconds,  # the last window ends with the recording
+        probabilities=predicted.probabilities, clips=predicted.clips, starts=list(predicted.starts),
+        predicted=predicted.genre, unsure=predicted.unsure,
+    )  # fmt: skip
+
+
+def _headline(tracks: list[ListedTrack]) -> list[Number]:
+    """Counts the recordings of the most frequent genres, and those that the model is unsure of."""
+    sure = Counter(track.predicted for track in tracks if not track.unsure)
+    numbers = [Number(str(count), genre) for genre, count in sure.most_common(GENRES_SHOWN)]
+    unsure = sum(track.unsure for track in tracks)
+    return [*numbers, Number(str(unsure), "unsure")] if unsure else numbers

@@ -1,0 +1,159 @@
+"""Changes the genre in the tags of files so that no file is ever damaged, and every change can be taken back.
+
+A change is written to a journal first. Then the tags are written into a copy beside the file; the copy's sound is
+compared with that of the file, packet by packet, and the copy takes the file's place in one step. So whenever the
+process is killed, the file is the old one or the new one, whole.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO
+
+from genre.pipeline import files
+from genre.prediction import packets, tags
+
+
+@dataclass(frozen=True)
+class Change:
+    """A change of one file.
+
+    Attributes:
+        file: Its absolute path, with links followed.
+        old: The genres that its tags named.
+        new: Those that they name now.
+    """
+
+    file: str
+    old: list[str]
+    new: list[str]
+
+
+class Journal:
+    """The changes, a JSON object a line, each on the disk before its file is changed."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file: IO[bytes] = path.open("ab+")
+        if self._file.tell():
+            self._file.seek(-1, os.SEEK_END)
+            if self._file.read(1) != b"\n":  # a process was killed while it wrote the last line
+                self._file.write(b"\n")
+
+    def add(self, change: Change) -> None:
+        """Writes a change and waits until it is on the disk."""
+        with files.naming_full_disk(self.path):
+            self._file.write(json.dumps(asdict(change)).encode() + b"\n")
+            self._file.flush()
+            os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        """Closes the file; without a change, removes it."""
+        self._file.close()
+        if self.path.stat().st_size == 0:
+            self.path.unlink()
+
+
+def read_journal(path: Path) -> list[Change]:
+    """Reads the changes of a journal; lines that a kill left half written are passed over.
+
+    Raises:
+        ValueError: It is no journal.
+        OSError: It cannot be read.
+    """
+    changes = [change for line in path.read_bytes().splitlines() if (change := _parsed(line))]
+    if not changes:
+        raise ValueError(f"{path} must be a journal of `genre tag --write`, found no change in it")
+    return changes
+
+
+def _parsed(line: bytes) -> Change | None:
+    try:
+        change = Change(**json.loads(line))
+    except (ValueError, TypeError):
+        return None
+    texts = [change.file, *change.old, *change.new] if isinstance(change.old, list | tuple) else [None]
+    return change if all(isinstance(text, str) for text in texts) else None
+
+
+def change(path: Path, genres: Sequence[str], journal: Journal) -> None:
+    """Writes genres into the tags of a file, after the change was written to the journal.
+
+    Raises:
+        ValueError: The tags cannot be written, or the sound would have changed; the file is as it was.
+        OSError: The disk is full, or the file cannot be read or written; the file is as it was.
+    """
+    path = path.resolve(strict=True)
+    journal.add(Change(str(path), tags.read(path), list(genres)))
+    _replace(path, genres)
+
+
+def undo(change: Change) -> str:
+    """Restores the genres of a file; returns the reason if it was left alone, else nothing.
+
+    Raises:
+        ValueError: As `change`.
+        OSError: As `change`.
+    """
+    path = Path(change.file)
+    if not path.is_file():
+        raise ValueError("no such file; it was moved, renamed or removed")
+    remove_leftover(path)
+    now = tags.read(path)
+    if now == change.old:
+        return ""
+    if now != change.new:
+        return f"changed since, to {', '.join(now) or 'no genre'}; left as it is"
+    _replace(path, change.old)
+    return ""
+
+
+def leftover(path: Path) -> Path:
+    """Returns the name of the copy that a killed process may have left beside a file; it is short and hidden."""
+    name = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]
+    return path.with_name(f".genre-tag-{name}.unfinished{path.suffix[:20]}")
+
+
+def remove_leftover(path: Path) -> None:
+    """Removes the copy that a killed process left beside a file."""
+    with suppress(OSError):
+        leftover(path.resolve()).unlink(missing_ok=True)
+
+
+def _replace(path: Path, genres: Sequence[str]) -> None:
+    if not os.access(path, os.W_OK):
+        raise PermissionError("is read-only; allow writing, then run again")
+    before, copy = path.stat(), leftover(path)
+    with files.naming_full_disk(path):
+        try:
+            shutil.copyfile(path, copy)
+            tags.write(copy, genres)
+            if tags.read(copy) != list(genres) or packets.digest(copy) != packets.digest(path):
+                raise ValueError("tags or sound would have been damaged; left as it is")
+            _as_before(copy, before)
+            now = path.stat()
+            if (now.st_mtime_ns, now.st_size) != (before.st_mtime_ns, before.st_size):
+                raise ValueError("was changed by another program meanwhile; left as it is")
+            copy.replace(path)
+        except BaseException:
+            with suppress(OSError):  # the first error counts
+                copy.unlink(missing_ok=True)
+            raise
+
+
+def _as_before(copy: Path, before: os.stat_result) -> None:
+    """Gives the copy the file's mode and owner, and waits until it is on the disk.
+
+    The time of the change is a new one: by it, players and backups notice the new tags.
+    """
+    with suppress(PermissionError):  # only a superuser gives files away
+        os.chown(copy, before.st_uid, before.st_gid)
+    copy.chmod(before.st_mode & 0o7777)
+    with copy.open("rb") as file:
+        os.fsync(file.fileno())

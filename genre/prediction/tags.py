@@ -1,0 +1,99 @@
+"""The genre in the tags of a recording, read and written by mutagen; all other tags stay as they are."""
+
+import struct
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import mutagen
+from mutagen.aiff import AIFF
+from mutagen.flac import FLAC
+from mutagen.id3 import TCON
+from mutagen.mp3 import MP3
+from mutagen.mp4 import MP4
+from mutagen.oggflac import OggFLAC
+from mutagen.oggopus import OggOpus
+from mutagen.oggvorbis import OggVorbis
+from mutagen.wave import WAVE
+
+from genre.pipeline import files
+
+WITH_ID3 = (MP3, WAVE, AIFF)
+WITH_KEY = {FLAC: "genre", OggVorbis: "genre", OggOpus: "genre", OggFLAC: "genre", MP4: "\xa9gen"}
+# What mutagen raises for damaged files; beside its own errors, Ogg pages without packets cause an IndexError.
+DAMAGED = (mutagen.MutagenError, LookupError, struct.error)
+UTF_8 = 3  # the encoding of a text in ID3v2.4; mutagen writes UTF-16 into ID3v2.3, which has no UTF-8
+V23, V24 = 3, 4
+
+
+def read(path: Path) -> list[str]:
+    """Returns the genres that the tags name, as they are written there; often one, mostly none.
+
+    Raises:
+        ValueError: The format has no tags that can be written here, or they are damaged.
+        OSError: The file cannot be read.
+    """
+    file = _open(path)
+    if file.tags is None:
+        return []
+    if type(file) in WITH_ID3:
+        frames = file.tags.getall("TCON")
+        return [str(text) for frame in frames for text in frame.text]
+    return list(file.tags.get(WITH_KEY[type(file)], []))
+
+
+def names(genres: Sequence[str]) -> list[str]:
+    """Returns genres by their names, where ID3 has a number for them: `(17)` is Rock."""
+    return list(_frame(genres).genres)
+
+
+def write(path: Path, genres: Sequence[str]) -> None:
+    """Writes genres into the tags of a file, in place; no genres remove the entry.
+
+    ID3 tags keep their version, 2.3 or 2.4.
+
+    Raises:
+        ValueError: As `read`, or the tags cannot be written.
+        OSError: The disk is full, or the file cannot be written.
+    """
+    file = _open(path)
+    if file.tags is None:
+        file.add_tags()
+    options: dict[str, Any] = {}
+    if type(file) in WITH_ID3:
+        version = V24 if file.tags.version >= (2, 4) else V23
+        options = {"v2_version": version, "v23_sep": None}
+        file.tags.setall("TCON", [_frame(genres)] if genres else [])
+    elif genres:
+        file.tags[WITH_KEY[type(file)]] = list(genres)
+    elif WITH_KEY[type(file)] in file.tags:
+        del file.tags[WITH_KEY[type(file)]]
+    with files.naming_full_disk(path):
+        try:
+            if type(file) in WITH_ID3 and not file.tags and not file.tags.unknown_frames:
+                file.delete()  # mutagen would write tags with nothing in them
+            else:
+                file.save(**options)
+        except DAMAGED as error:
+            raise ValueError(f"its tags cannot be written: {error}") from error
+
+
+def _frame(genres: Sequence[str]) -> TCON:
+    """Makes the frame of ID3 that holds genres."""
+    return TCON(encoding=UTF_8, text=list(genres))  # type: ignore[no-untyped-call]
+
+
+def _open(path: Path) -> Any:
+    """Opens a file of one of the formats above."""
+    try:
+        found = mutagen.File(path)
+        if type(found) in WITH_ID3:
+            # Without translation, which would turn tags of ID3v2.3 into those of 2.4, such as the year.
+            return type(found)(path, translate=False)
+    except DAMAGED as error:
+        if isinstance(error.__context__, OSError):
+            raise error.__context__ from error
+        raise ValueError(f"its tags cannot be read: {error}") from error
+    if type(found) not in WITH_KEY:
+        raise ValueError("its format has no tags that can be written; mp3, m4a, flac, ogg, opus, wav and aiff have")
+    return found

@@ -1,0 +1,79 @@
+"""Ranks labels by how much they are doubted: confident learning.
+
+Northcutt, Jiang and Chuang 2021, "Confident learning: estimating uncertainty in dataset labels", Journal of Artificial
+Intelligence Research 70:1373, computed by cleanlab. A genre's threshold is the mean probability that its own tracks
+have for it. A track whose probability of another genre reaches that genre's threshold counts as one of it with a wrong
+label. From these counts follows how many labels of each genre are wrong, and as which other genre. As many tracks are
+suspects: those of the genre whose label is least probable, if they are also those whose other genre is most probable.
+
+Tracks are ranked by the probability of their label alone. `python -m benchmarks.suspects` measures how well.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from cleanlab.filter import find_label_issues
+from cleanlab.rank import get_label_quality_scores
+
+from genre.console.messages import printable
+
+COLUMNS = ("rank", "track", "label", "suspected", "score", "suspect")
+TRACK_WIDTH, GENRE_WIDTH = 33, 13  # characters; a printed row has 80 at most
+
+
+def rank(
+    tracks: Sequence[str], labels: npt.NDArray[np.int64], genres: Sequence[str], probabilities: npt.NDArray[np.float64]
+) -> pd.DataFrame:
+    """Ranks all tracks, the most doubtful label first.
+
+    Args:
+        tracks: The names of the tracks.
+        labels: `(track,)`, the number of each track's genre; every genre has tracks.
+        genres: The names of the genres.
+        probabilities: `(track, genre)`, of each track by a classifier that was fitted without it.
+
+    Returns:
+        Columns `rank` (from 1), `track`, `label`, `suspected` (the most probable other genre), `score` (1 less
+        the probability of the label) and `suspect` (`yes` or `no`).
+    """
+    others = probabilities.copy()
+    others[np.arange(len(labels)), labels] = -1
+    table = pd.DataFrame({
+        "track": list(tracks),
+        "label": np.array(genres)[labels],
+        "suspected": np.array(genres)[others.argmax(axis=1)],
+        "score": 1 - get_label_quality_scores(labels, probabilities, method="self_confidence"),
+        "suspect": np.where(find_label_issues(labels, probabilities, filter_by="both", n_jobs=1), "yes", "no"),
+    })  # fmt: skip
+    table = table.sort_values(["score", "track"], ascending=[False, True], ignore_index=True)
+    table.insert(0, "rank", np.arange(1, len(table) + 1))
+    return table
+
+
+def as_text(table: pd.DataFrame, rows: int = 20) -> str:
+    """Returns the first rows in lines of at most 80 characters; long names are cut in the middle."""
+    lines = [_line("rank", "track", "label", "suspected", "score", "suspect")]
+    for _, row in table.head(rows).iterrows():
+        lines.append(
+            _line(row["rank"], row["track"], row["label"], row["suspected"], f"{row['score']:.2f}", row["suspect"])
+        )
+    return "\n".join(lines)
+
+
+def _line(rank: object, track: str, label: str, suspected: str, score: str, suspect: str) -> str:
+    names = [
+        shortened(text, width)
+        for text, width in zip((track, label, suspected), (TRACK_WIDTH, GENRE_WIDTH, GENRE_WIDTH), strict=True)
+    ]
+    return f"{rank:>4} {names[0]:{TRACK_WIDTH}} {names[1]:{GENRE_WIDTH}} {names[2]:{GENRE_WIDTH}} {score:>5} {suspect}"
+
+
+def shortened(name: str, width: int) -> str:
+    """Returns a printable name of at most `width` characters: `a-very-long-name` becomes `a-v...ame`."""
+    text = printable(name)
+    if len(text) <= width:
+        return text
+    tail = (width - 3) // 2
+    return f"{text[: width - 3 - tail]}...{text[-tail:]}"

@@ -1,0 +1,134 @@
+"""The command `genre tag`: writes predicted genres into the tags of files, and takes it back."""
+
+import argparse
+import errno
+from collections import Counter
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tqdm import tqdm
+
+from genre.console import messages
+from genre.predict import count_of, predicted, show, tell, tell_error, tell_found, untagged
+from genre.prediction import collection, tagging, tags
+
+if TYPE_CHECKING:
+    from genre.prediction.batch import Answer
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Says, or with `--write` does, what the tags of each recording become; `--undo` restores them."""
+    if bool(arguments.undo) == bool(arguments.paths):
+        raise ValueError("genre tag takes files and folders, or --undo JOURNAL; give one of the two")
+    return _undo(arguments.undo) if arguments.undo else _tag(arguments)
+
+
+def _tag(arguments: argparse.Namespace) -> int:
+    from genre.prediction.predictor import Predictor
+
+    found = collection.find(arguments.paths)
+    tell_found(found)
+    taggable, failed = _taggable(found.recordings)
+    recordings = untagged(taggable) if arguments.only_untagged else taggable
+    done = Counter(failed=failed, kept=len(taggable) - len(recordings))
+    journal = None
+    if recordings:
+        predictor = Predictor(arguments.model)
+        journal = tagging.Journal(arguments.journal or _journal_of_today()) if arguments.write else None
+        for answer in predicted(predictor, recordings, arguments.step):
+            done[_one(answer, journal)] += 1
+    if journal:
+        journal.close()
+    tell(_summary(done))
+    changed = done["added"] + done["replaced"]
+    if changed and journal:
+        tell(f"journal: {journal.path}; `genre tag --undo {journal.path}` takes the changes back")
+    elif changed:
+        tell("nothing was written; add --write to write it")
+    return 2 if found.problems or done["failed"] else 0
+
+
+def _summary(done: "Counter[str]") -> str:
+    """Returns one line: what becomes of how many recordings."""
+    words = {
+        "added": "get a genre",
+        "replaced": "get another genre than they have",
+        "already": "have it already",
+        "unsure": "unsure",
+        "kept": "have a genre and were left out",
+        "failed": "failed",
+    }
+    parts = [f"{done[key]} {text}" for key, text in words.items() if done[key]]
+    return f"{count_of(sum(done.values()), 'recording')}: {', '.join(parts) or 'none to tag'}"
+
+
+def _journal_of_today() -> Path:
+    return Path(f"genre-tags-{date.today().isoformat()}.jsonl")
+
+
+def _taggable(recordings: Sequence[Path]) -> tuple[list[Path], int]:
+    """Returns the recordings whose tags can be written, and how many have none; tells why."""
+    taggable = []
+    for path in tqdm(recordings, "reading tags", unit="file", disable=None, leave=False):
+        try:
+            tags.read(path)
+        except (ValueError, OSError) as error:
+            _tell_failed(path, error)
+        else:
+            taggable.append(path)
+    return taggable, len(recordings) - len(taggable)
+
+
+def _one(answer: "Answer", journal: tagging.Journal | None) -> str:
+    """Tags one recording, or says how it would be tagged; returns what was done, in a word."""
+    if answer.prediction is None:
+        return "failed"
+    try:
+        tagging.remove_leftover(answer.path)
+        old, new = tags.read(answer.path), answer.prediction.genre
+        shown = ", ".join(tags.names(old)) or "no genre"
+        if answer.prediction.unsure:
+            _show(answer.path, f"{shown}, unsure: left as it is")
+            return "unsure"
+        if new.casefold() in (name.casefold() for name in tags.names(old)):
+            _show(answer.path, f"{shown}, as it is")
+            return "already"
+        if journal:
+            tagging.change(answer.path, [new], journal)
+    except (ValueError, OSError) as error:
+        _tell_failed(answer.path, error)
+        return "failed"
+    _show(answer.path, f"{shown} -> {new}")
+    return "replaced" if old else "added"
+
+
+def _show(path: Path, line: str) -> None:
+    show(messages.printable(f"{path}: {line}"))
+
+
+def _tell_failed(path: Path | str, error: ValueError | OSError) -> None:
+    """Tells why a file was left alone; a full disk is raised, because it ends the command."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        raise error
+    tell_error(f"{path}: {(isinstance(error, OSError) and error.strerror) or error}")
+
+
+def _undo(path: Path) -> int:
+    """Restores the genres that a journal names, the last change first."""
+    changes = tagging.read_journal(path)[::-1]
+    done: Counter[str] = Counter()
+    for change in tqdm(changes, "restoring", unit="file", disable=None, leave=False):
+        try:
+            reason = tagging.undo(change)
+        except (ValueError, OSError) as error:
+            _tell_failed(change.file, error)
+            done["failed"] += 1
+            continue
+        if reason:
+            tell(f"note: {change.file}: {reason}")
+        done["left" if reason else "restored"] += 1
+    parts = [f"{done[key]} {key}" for key in ("restored", "left", "failed") if done[key]]
+    tell(f"{count_of(len(changes), 'change')}: {', '.join(parts)}")
+    return 2 if done["failed"] else 0

@@ -1,0 +1,20 @@
+import pytest
+
+from genre.corpus import associations
+from genre.corpus.folder import ScannedFile
+from tests.genre.corpus.test_losses import MIXED, recording
+
+
+def test_the_association_is_1_where_it_is_complete_and_near_0_where_there_is_none():
+    telling = [recording(g, n, sample_rate=rate) for g, rate in (("a", 44100), ("b", 22050)) for n in range(30)]
+    assert associations.associations(telling)["sampling rate"] == pytest.approx(1, abs=0.02)
+    assert associations.associations(telling)["format"] == 0
+    assert associations.associations(MIXED)["bit rate"] < 0.2
+
+
+def test_the_corpus_in_numbers_counts_what_is_used_and_what_is_not():
+    files = [*MIXED, ScannedFile("a/x.mp3", "silent"), ScannedFile("a/cover.jpg", "no audio", is_recording=False)]
+    found = associations.summary(files)["corpus"]
+    assert (found["tracks"], found["genres"], found["not_usable"]) == (40, 2, 1)
+    assert found["hours"] == pytest.approx(40 * 30 / 3600)
+    assert found["association"].keys() == {"format", "codec", "bit_rate", "sampling_rate", "peak_level"}

@@ -1,0 +1,115 @@
+"""The table of experiments."""
+
+import io
+import json
+import subprocess
+
+import pytest
+from rich.console import Console
+
+from genre.history import experiments
+
+PARAMS = ["data.source", "split.seed", "train.learning_rate", "train.crop_frames"]
+
+
+def row(name: str, kind: str, *, valid: float | None = 0.8, state: str | None = None, **params: object) -> dict:
+    """Returns a row as `dvc.api.exp_show` gives it: params are numbers with a fraction, or texts."""
+    values = {"data.source": "gtzan", "split.seed": 42.0, "train.learning_rate": 0.003, "train.crop_frames": "None"}
+    scores = {} if valid is None else {
+        "valid.track_accuracy": valid, "valid.track_accuracy_low": valid - 0.1, "valid.track_accuracy_high": valid + 0.1,
+        "valid.clip_accuracy": valid - 0.05,
+    }  # fmt: skip
+    is_experiment = kind not in ("baseline",)
+    return {
+        "Experiment": name if is_experiment else None, "rev": "0123abc" if is_experiment else name, "typ": kind,
+        "Created": None if name == "workspace" else "08:26 PM", "parent": None, "State": state, "Executor": None,
+        **scores, **values, **{key.replace("_", ".", 1): value for key, value in params.items()},
+    }  # fmt: skip
+
+
+def shown(rows: list[dict], width: int) -> str:
+    stream = io.StringIO()
+    Console(file=stream, width=width).print(experiments.table(experiments.experiments(rows, PARAMS), width))
+    return stream.getvalue()
+
+
+ROWS = [
+    row("workspace", "baseline"),
+    row("main", "baseline"),
+    row("warm-sock", "branch_commit", valid=0.9, train_learning_rate=0.001),
+    row("faraway-names-are-long-tale", "branch_commit", valid=0.7, train_crop_frames=64.0, train_learning_rate=0.01),
+    row("late", "branch_base", valid=None, state="Queued", split_seed=7.0),
+]
+
+
+def test_an_experiment_shows_what_differs_from_its_baseline_as_one_would_type_it():
+    changes = {one.name: dict(one.changes) for one in experiments.experiments(ROWS, PARAMS)}
+    assert changes["main"] == {}
+    assert changes["warm-sock"] == {"train.learning_rate": "0.001"}
+    assert changes["faraway-names-are-long-tale"] == {"train.learning_rate": "0.01", "train.crop_frames": "64"}
+
+
+def test_what_the_workspace_holds_and_the_best_on_valid_are_marked():
+    marks = {one.name: (one.is_current, one.is_best) for one in experiments.experiments(ROWS, PARAMS)}
+    assert [name for name, (current, _) in marks.items() if current] == ["main"]
+    assert [name for name, (_, best) in marks.items() if best] == ["warm-sock"]
+
+
+def test_accuracies_on_other_recordings_or_another_split_do_not_compete():
+    rows = [*ROWS, row("synthetic", "branch_base", valid=1.0, data_source="synthetic")]
+    best = [one.name for one in experiments.experiments(rows, PARAMS) if one.is_best]
+    assert best == ["warm-sock", "synthetic"]
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_table_fits_the_terminal_and_cuts_nothing_off(width):
+    text = shown(ROWS, width)
+    assert max(map(len, text.splitlines())) <= width
+    assert "…" not in text
+    assert "80 (70-90)" in text
+    assert "Queued" in text
+    assert ("by clip" in text) == (width == 120)
+
+
+def test_brackets_in_a_value_are_shown_as_they_are():
+    assert "data.source=[bold]x" in shown([ROWS[0], row("odd", "branch_base", data_source="[bold]x")], 120)
+
+
+@pytest.mark.slow  # DVC runs two stages
+def test_what_dvc_knows_of_real_experiments_is_read(tmp_path, monkeypatch):
+    def run(*words: str) -> None:
+        subprocess.run(words, cwd=tmp_path, check=True, capture_output=True)
+
+    monkeypatch.chdir(tmp_path)
+    run("git", "init", "-q")
+    run("dvc", "init", "-q")
+    (tmp_path / "params.yaml").write_text("data: {source: gtzan}\ntrain: {rate: 0.5}\n")
+    (tmp_path / "make.py").write_text(
+        "import json, pathlib, yaml\n"
+        "rate = yaml.safe_load(open('params.yaml'))['train']['rate']\n"
+        "pathlib.Path('metrics').mkdir(exist_ok=True)\n"
+        "json.dump({'valid': {'track_accuracy': rate}}, open('metrics/metrics.json', 'w'))\n"
+        "json.dump({'linear': {'valid': {'track_accuracy': 0.25}}}, open('metrics/baselines.json', 'w'))\n"
+    )
+    (tmp_path / "dvc.yaml").write_text(
+        json.dumps({"stages": {
+            "make": {
+                "cmd": "python make.py", "deps": ["make.py"], "params": ["train"], "outs": ["metrics/baselines.json"],
+                "metrics": [{"metrics/metrics.json": {"cache": False}}],
+            },
+            "plots": {"cmd": "true", "deps": ["metrics/baselines.json"]},
+        }})
+    )  # fmt: skip
+    run("dvc", "repro", "-q")
+    run("git", "add", "-A")
+    run("git", "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "first")
+    run("dvc", "exp", "run", "--temp", "-q", "-n", "higher", "-S", "train.rate=0.75")
+    run("dvc", "exp", "run", "--queue", "-q", "-n", "later", "-S", "train.rate=1")
+    found = {one.name: one for one in experiments.read({"data.source": "gtzan", "train.rate": 0.5})}
+    assert found["workspace"].metrics == {"valid.track_accuracy": 0.5}
+    assert (found["higher"].changes, found["higher"].metrics) == (
+        {"train.rate": "0.75"},
+        {"valid.track_accuracy": 0.75},
+    )
+    assert (found["higher"].linear, found["higher"].is_best, found["higher"].is_current) == (0.25, True, False)
+    assert (found["later"].state, found["later"].metrics) == ("Queued", {})
