@@ -10,7 +10,6 @@ worth: the epoch is chosen on half of the tracks and judged on the other half, f
 """
 
 import argparse
-import copy
 import json
 import time
 from collections.abc import Mapping
@@ -30,10 +29,11 @@ from genre.network.unet import GenreNet
 from genre.spectrograms import store
 from genre.spectrograms.clips import clips_of
 from genre.study_table import interval, percentiles
+from genre.training.averaging import MovingAverage
 from genre.training.batches import TrainingClips, epoch_seed
+from genre.training.tracks import place_tracks
 
 CLIPS = 5
-EMA_WARM_UP = 10  # steps; the average forgets the initial weights faster than its decay says
 HALVES = 200
 COLUMNS = ("clips_correct", "correct")
 
@@ -107,18 +107,20 @@ def fill_masks(clips: Tensor) -> Tensor:
 
 def equalise(clips: Tensor, probability: float, generator: torch.Generator) -> Tensor:
     """Adds a curve through five random gains over the mel bands to some of `(batch, mel, frame)`; 1 is 80 dB."""
-    gains = 0.075 * torch.randn(len(clips), 1, 5, generator=generator)
+    gains = 0.075 * torch.randn(len(clips), 1, 5, generator=generator, device=clips.device)
     curve = nn.functional.interpolate(gains, size=clips.shape[1], mode="linear", align_corners=True)
-    chosen = torch.rand(len(clips), 1, 1, generator=generator) < probability
+    chosen = torch.rand(len(clips), 1, 1, generator=generator, device=clips.device) < probability
     return torch.where(chosen, (clips + curve[:, 0, :, None]).clamp(0, 1.1), clips)
 
 
 def mix(clips: Tensor, target: Tensor, alpha: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Mixes each clip with another one of the batch, and their targets alike (mixup, Zhang et al. 2018)."""
-    seed = int(torch.randint(2**31, (1,), generator=generator))
-    drawn = torch.from_numpy(np.random.default_rng(seed).beta(alpha, alpha, len(clips)).astype(np.float32))
+    seed = int(torch.randint(2**31, (1,), generator=generator, device=clips.device))
+    drawn = torch.from_numpy(np.random.default_rng(seed).beta(alpha, alpha, len(clips)).astype(np.float32)).to(
+        clips.device
+    )
     weight = torch.maximum(drawn, 1 - drawn)
-    other = torch.randperm(len(clips), generator=generator)
+    other = torch.randperm(len(clips), generator=generator, device=clips.device)
     mixed = weight[:, None, None] * clips + (1 - weight[:, None, None]) * clips[other]
     return mixed, weight[:, None] * target + (1 - weight[:, None]) * target[other]
 
@@ -159,33 +161,33 @@ class Experiment:
         start, variant = time.perf_counter(), self.variant
         seed_everything(self.seed)
         clips = TrainingClips(
-            self.spectrograms, *self.subset("train"), variant.crops, variant.crop_frames, "even", "random",
-            variant.augmentation, self.seed,
+            place_tracks(self.spectrograms, *self.subset("train"), self.hardware),
+            variant.crops, variant.crop_frames, "even", "random", variant.augmentation, 0.0, self.seed,
         )  # fmt: skip
         network = self.network()
         optimizer, scheduler = _optimizer(network, variant, variant.epochs * clips.steps(variant.batch_size))
-        average, step = copy.deepcopy(network.state_dict()), 0
+        average, step = MovingAverage(network, decay), 0
         for epoch in range(1, variant.epochs + 1):
             torch.manual_seed(epoch_seed(self.seed, epoch))  # of dropout
-            generator = torch.Generator().manual_seed(epoch_seed(self.seed + 1000, epoch))
+            generator = torch.Generator(self.hardware.device).manual_seed(epoch_seed(self.seed + 1000, epoch))
             network.train()
             losses = []
-            for inputs, labels in clips.batches(epoch, variant.batch_size):
+            for inputs, labels, *_ in clips.batches(epoch, variant.batch_size):
                 losses.append(self.step(network, inputs, labels, generator))
                 optimizer.step()
                 optimizer.zero_grad()
                 scheduler.step()
                 step += 1
-                _update(average, network.state_dict(), min(decay, (1 + step) / (EMA_WARM_UP + step)))
+                average.update(step)
             print(f"epoch {epoch}: loss {np.mean(losses):.3f}, {time.perf_counter() - start:.0f} s", flush=True)
             if variant.epochs - read_epochs <= epoch < variant.epochs:
                 self.read_out("epoch", epoch, network.state_dict(), start)
         self.read_out("last", variant.epochs, network.state_dict(), start)
-        self.read_out(f"average {decay}", variant.epochs, average, start)
+        self.read_out(f"average {decay}", variant.epochs, average.network.state_dict(), start)
 
     def step(self, network: nn.Module, inputs: Tensor, labels: Tensor, generator: torch.Generator) -> float:
         """Computes the gradients of one batch; returns its loss."""
-        variant, device = self.variant, self.hardware.device
+        variant = self.variant
         target = nn.functional.one_hot(labels, len(self.genres)).float()
         if variant.mask_fill == "mean":
             inputs = fill_masks(inputs)
@@ -194,8 +196,8 @@ class Experiment:
         if variant.mixup:
             inputs, target = mix(inputs, target, variant.mixup, generator)
         with self.hardware.autocast():
-            logits = network(inputs.to(device))
-        loss = nn.functional.cross_entropy(logits.float(), target.to(device), label_smoothing=variant.label_smoothing)
+            logits = network(inputs)
+        loss = nn.functional.cross_entropy(logits.float(), target, label_smoothing=variant.label_smoothing)
         loss.backward()  # type: ignore[no-untyped-call]
         return float(loss.detach())
 
@@ -284,14 +286,6 @@ def print_choice(rows: pd.DataFrame) -> None:
 def _by_track(rows: pd.DataFrame, column: str) -> pd.DataFrame:
     """Returns a column of dictionaries as a table `(track, row)`."""
     return pd.DataFrame(list(rows[column])).T
-
-
-def _update(average: dict[str, Tensor], state: Mapping[str, Tensor], decay: float) -> None:
-    for name, value in state.items():
-        if value.is_floating_point():
-            average[name].lerp_(value, 1 - decay)
-        else:
-            average[name].copy_(value)
 
 
 def main() -> None:
