@@ -71,7 +71,7 @@ UNET = {
     "augmentation": {
         "noise_probability": 0.35, "noise_level": 0.1, "shift_probability": 0.35, "shift_step": 8, "shift_steps": 3,
         "time_mask_probability": 0.35, "time_masks": 3, "time_mask_frames": 6, "mel_mask_probability": 0.35,
-        "mel_masks": 2, "mel_mask_bands": 10, "mask_fill": "mean",
+        "mel_masks": 2, "mel_mask_bands": 10,
     },
     "train": {
         "batch_size": 16, "optimizer": "adamw", "learning_rate": 3e-3, "schedule": "one-cycle", "weight_decay": 0.01,
@@ -80,9 +80,7 @@ UNET = {
 }  # fmt: skip
 REFERENCE = {
     "n_mels": 256, "frames": 1292, "clip_frames": 256, "crops": "fixed",
-    "augmentation": UNET["augmentation"] | {
-        "shift_step": 15, "time_mask_frames": 12, "mel_mask_bands": 20, "mask_fill": "floor",
-    },
+    "augmentation": UNET["augmentation"] | {"shift_step": 15, "time_mask_frames": 12, "mel_mask_bands": 20},
     "train": UNET["train"] | {
         "optimizer": "adam", "learning_rate": 1e-3, "schedule": "constant", "l2_penalty": 0.01, "label_smoothing": 0.0,
     },

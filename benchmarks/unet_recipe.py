@@ -47,7 +47,7 @@ class Variant(BaseModel):
         equaliser: Probability of adding a smooth random curve over the mel bands, of 6 dB standard deviation.
         pool: `mean` over time and frequency, or `mean-max`: with it the maximum over time of the mean over frequency.
         standardised: Whether each mel band is standardised before the network.
-        mask_fill: What masks are filled with; see `genre.training.augment.mask`.
+        mask_fill: What masks are filled with: `floor`, the value 0, or `mean`, that of the rest of the clip.
         tracks_per_genre: Of the training tracks, drawn by the seed; 0 takes all.
     """
 
@@ -79,7 +79,7 @@ class Variant(BaseModel):
             "noise_probability": self.noise, "noise_level": 0.1,
             "shift_probability": self.shift, "shift_step": 8, "shift_steps": 3,
             "time_mask_probability": self.masks, "time_masks": 3, "time_mask_frames": 6,
-            "mel_mask_probability": self.masks, "mel_masks": 2, "mel_mask_bands": 10, "mask_fill": self.mask_fill,
+            "mel_mask_probability": self.masks, "mel_masks": 2, "mel_mask_bands": 10,
         }  # fmt: skip
 
 
@@ -97,6 +97,12 @@ def build(variant: Variant, genres: int, n_mels: int) -> nn.Module:
         network.pool[0] = MeanMax()
         network.classify = nn.Linear(2 * network.classify.in_features, genres)
     return nn.Sequential(nn.BatchNorm1d(n_mels, affine=False), network) if variant.standardised else network
+
+
+def fill_masks(clips: Tensor) -> Tensor:
+    """Replaces zeros, which masks leave behind, by the mean of the other values of the clip: `(batch, mel, frame)`."""
+    means = clips.sum((1, 2)) / (clips != 0).sum((1, 2)).clamp(min=1)
+    return torch.where(clips == 0, means[:, None, None], clips)
 
 
 def equalise(clips: Tensor, probability: float, generator: torch.Generator) -> Tensor:
@@ -183,6 +189,8 @@ class Experiment:
         """Computes the gradients of one batch; returns its loss."""
         variant = self.variant
         target = nn.functional.one_hot(labels, len(self.genres)).float()
+        if variant.mask_fill == "mean":
+            inputs = fill_masks(inputs)
         if variant.equaliser:
             inputs = equalise(inputs, variant.equaliser, generator)
         if variant.mixup:

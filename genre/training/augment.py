@@ -20,30 +20,17 @@ def shift_time(mel_specgram: Tensor, *, step: int, steps: int, generator: torch.
     return mel_specgram.gather(2, source[:, None, :].expand(batch, mels, frames))
 
 
-def mask(mel_specgram: Tensor, *, dim: int, masks: int, width: int, fill: str, generator: torch.Generator) -> Tensor:
-    """Sets `masks` stripes of `width` frames (`dim` 2) or mel bands (`dim` 1) to one value.
+def mask(mel_specgram: Tensor, *, dim: int, masks: int, width: int, generator: torch.Generator) -> Tensor:
+    """Sets `masks` stripes of `width` frames (`dim` 2) or mel bands (`dim` 1) to 0, the floor of -80 dB.
 
     SpecAugment (Park et al. 2019, arXiv:1904.08779) with stripes of fixed width, as in the reference system. They may
     overlap; a stripe wider than the clip covers it.
-
-    Args:
-        mel_specgram: `(batch, mel, frame)`.
-        dim: The dimension of which a stripe takes `width`.
-        masks: The number of stripes.
-        width: In frames or mel bands.
-        fill: `floor` is 0, 80 dB below the peak, as in the reference system. `mean` is the mean of the clip, as in
-            SpecAugment: values far from all others would give the batch norms other statistics in training than the
-            clips of evaluation have.
-        generator: Draws where the stripes are.
     """
     batch, size, device = mel_specgram.shape[0], mel_specgram.shape[dim], mel_specgram.device
     starts = torch.randint(0, max(1, size - width + 1), (batch, masks, 1), generator=generator, device=device)
     places = torch.arange(size, device=device)
     hidden = ((places >= starts) & (places < starts + width)).any(dim=1)  # (batch, size)
-    hidden = hidden[:, :, None] if dim == 1 else hidden[:, None, :]
-    if fill == "floor":
-        return mel_specgram.masked_fill(hidden, 0.0)
-    return torch.where(hidden, mel_specgram.mean(dim=(1, 2), keepdim=True), mel_specgram)
+    return mel_specgram.masked_fill(hidden[:, :, None] if dim == 1 else hidden[:, None, :], 0.0)
 
 
 def augment(
@@ -61,7 +48,6 @@ def augment(
     mel_mask_probability: float,
     mel_masks: int,
     mel_mask_bands: int,
-    mask_fill: str,
 ) -> Tensor:
     """Applies each kind to each clip with its probability, in the order noise, shift, time masks, mel masks.
 
@@ -72,8 +58,8 @@ def augment(
     kinds: tuple[tuple[float, Callable[..., Tensor], dict[str, Any]], ...] = (
         (noise_probability, add_noise, {"level": noise_level}),
         (shift_probability if shift_steps else 0.0, shift_time, {"step": shift_step, "steps": max(1, shift_steps)}),
-        (time_mask_probability, mask, {"dim": 2, "masks": time_masks, "width": time_mask_frames, "fill": mask_fill}),
-        (mel_mask_probability, mask, {"dim": 1, "masks": mel_masks, "width": mel_mask_bands, "fill": mask_fill}),
+        (time_mask_probability, mask, {"dim": 2, "masks": time_masks, "width": time_mask_frames}),
+        (mel_mask_probability, mask, {"dim": 1, "masks": mel_masks, "width": mel_mask_bands}),
     )
     for probability, change, sizes in kinds:
         chosen = torch.rand(len(mel_specgram), generator=generator, device=mel_specgram.device) < probability

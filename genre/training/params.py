@@ -25,7 +25,6 @@ class Augment(Section):
     mel_mask_probability: Share
     mel_masks: Annotated[int, Field(ge=0, le=100)]
     mel_mask_bands: Annotated[int, Field(ge=0, le=1024)]
-    mask_fill: Literal["floor", "mean"]
 
 
 class Train(Computation):

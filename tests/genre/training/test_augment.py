@@ -6,7 +6,7 @@ from genre.training import augment
 OFF = {
     "noise_probability": 0.0, "noise_level": 0.1, "shift_probability": 0.0, "shift_step": 4, "shift_steps": 3,
     "time_mask_probability": 0.0, "time_masks": 3, "time_mask_frames": 5, "mel_mask_probability": 0.0,
-    "mel_masks": 2, "mel_mask_bands": 6, "mask_fill": "floor",
+    "mel_masks": 2, "mel_mask_bands": 6,
 }  # fmt: skip
 CLIPS = torch.rand(16, 32, 64, generator=torch.Generator().manual_seed(1)) * 0.8 + 0.1
 
@@ -54,15 +54,6 @@ def test_time_masks_hide_whole_frames_and_mel_masks_whole_bands():
         assert torch.equal(hidden.any(dim=3 - dim), stripes)
         assert width <= stripes.sum(dim=1).min()
         assert stripes.sum(dim=1).max() <= most
-
-
-@pytest.mark.parametrize("kind", ["time_mask", "mel_mask"])
-def test_masks_are_filled_with_the_mean_of_their_own_clip_where_the_floor_would_be(kind):
-    on = {f"{kind}_probability": 1.0}
-    hidden, filled = changed(**on) == 0, changed(**on, mask_fill="mean")
-    means = CLIPS.mean(dim=(1, 2), keepdim=True).expand_as(CLIPS)
-    assert hidden.any(dim=(1, 2)).all()
-    assert torch.equal(filled, torch.where(hidden, means, CLIPS))
 
 
 @pytest.mark.parametrize("kind", ["noise", "shift", "time_mask", "mel_mask"])
