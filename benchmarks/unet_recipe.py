@@ -242,14 +242,14 @@ def _optimizer(
 
 
 def print_table(rows: pd.DataFrame, baseline: str) -> None:
-    """Prints each variant's read-outs beside the baseline's last epoch.
+    """Prints each variant's read-outs beside the baseline's last epoch with the same seeds.
 
     Args:
         rows: The lines of a file of results.
         baseline: The tag of the variant that the others are compared with.
     """
     keys = ["tag", "what", "epoch"]
-    before = _by_track(rows[(rows["tag"] == baseline) & (rows["what"] == "last")], "correct").mean(axis=1)
+    of_baseline = rows[(rows["tag"] == baseline) & (rows["what"] == "last")]
     print(
         "| variant | read-out | epoch | seeds | by track (95 %) | by clip | log loss | less the baseline (95 %) | s |"
     )
@@ -257,6 +257,7 @@ def print_table(rows: pd.DataFrame, baseline: str) -> None:
     for (tag, what, epoch), group in rows.groupby(keys, sort=False):
         correct = _by_track(group, "correct")
         low, high = interval(np.stack([correct.sum(axis=1), correct.count(axis=1)], axis=1))
+        before = _by_track(of_baseline[of_baseline["seed"].isin(group["seed"])], "correct").mean(axis=1)
         gain = (correct.mean(axis=1) - before).dropna()
         worse, better = percentiles(np.stack([gain, np.ones(len(gain))], axis=1))
         print(
