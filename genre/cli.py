@@ -10,11 +10,11 @@ from genre.console import messages
 
 
 def main() -> None:
-    """Runs the command line; a mistake is told in one line on standard error, with status 2."""
+    """Runs the command line; a user's mistake is reported in one line on standard error, with status 2."""
     arguments = parser().parse_args()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a file's name may be no text
+            stream.reconfigure(errors="backslashreplace")  # a file's name may hold bytes that are not text
     with messages.one_line_errors():
         raise SystemExit(arguments.run(arguments))
 
@@ -66,7 +66,7 @@ def _add_recordings(command: argparse.ArgumentParser, count: str) -> None:
                          help="a trained model, or an exported one (.onnx); default: models/model.pt")  # fmt: skip
     command.add_argument("--only-untagged", action="store_true", help="leave out files whose tags name a genre")
     command.add_argument("--step", type=float, metavar="SECONDS",
-                         help="from one window to the next; default: the length of a window")  # fmt: skip
+                         help="from the start of a window to that of the next; default: its length")  # fmt: skip
 
 
 def _add_export(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -118,7 +118,7 @@ def _add_suspects(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
 
 
 def _add_sync(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    sync = commands.add_parser("sync", help="bring what DVC knows to MLflow: cached, pulled and offline runs too")
+    sync = commands.add_parser("sync", help="add to MLflow the runs that it lacks: cached, pulled and offline ones")
     sync.add_argument("revisions", nargs="*", metavar="REV",
                       help="experiments, branches, commits, ranges; default: workspace and experiments")  # fmt: skip
     sync.add_argument("--all-experiments", action="store_true", help="all experiments beside the REVs")
@@ -137,7 +137,7 @@ def _predict(arguments: argparse.Namespace) -> int:
 
 
 def _tag(arguments: argparse.Namespace) -> int:
-    """Writes genres into tags, or says what it would write, or takes it back."""
+    """Writes genres into tags, or says what it would write, or restores the earlier genres."""
     from genre import tag
 
     return tag.main(arguments)
@@ -215,7 +215,7 @@ def _suspects(arguments: argparse.Namespace) -> int:
 
 
 def _sync(arguments: argparse.Namespace) -> int:
-    """Brings results to MLflow; what is there already is not recorded again."""
+    """Adds runs to MLflow; what is there already is not logged again."""
     from genre.tracking import sync
 
     sync.sync(arguments.revisions, all_experiments=arguments.all_experiments, dry_run=arguments.dry_run)

@@ -56,10 +56,10 @@ class Comparison:
 def bootstrap_difference(only_a: int, only_b: int, tracks: int, *, seed: int = 0) -> tuple[float, float]:
     """Returns the 95 % percentile interval of accuracy B less accuracy A, over 10 000 draws of tracks (Efron 1979).
 
-    The draws are paired: a track brings both predictions. Only three kinds of tracks count: classified correctly by A
-    alone, by B alone, and the others. So drawing `tracks` tracks with replacement is a draw of a multinomial
-    distribution.
-    The interval is a point where no track tells the two apart.
+    The draws are paired: a track is drawn with the predictions of both runs. Only three kinds of tracks count: those
+    that A alone classifies correctly, those that B alone does, and the others. So drawing `tracks` tracks with
+    replacement is one draw of a multinomial distribution. If both runs classify the same tracks correctly, both ends
+    of the interval are 0.
     """
     shares = np.array([only_a, only_b, tracks - only_a - only_b]) / tracks
     draws = np.random.default_rng(seed).multinomial(tracks, shares, DRAWS)
@@ -186,7 +186,7 @@ def as_text(found: Comparison) -> str:
 
 
 def sentence(found: Comparison) -> str:
-    """Says in one sentence which run is better, by how much, and whether chance alone gives as much."""
+    """Says in one sentence which run is better, by how much, and whether chance alone gives such a difference."""
     points, (low, high) = 100 * found.difference, (100 * end for end in found.interval)
     if not any(found.discordant):
         return (

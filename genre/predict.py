@@ -26,7 +26,7 @@ def main(arguments: argparse.Namespace) -> int:
         outputs.check_output(arguments.html, ".html", "--html")
     found = collection.find(arguments.paths)
     if arguments.figure and len(found.recordings) > 1:
-        raise ValueError(f"--figure must get one FILE, got {len(found.recordings)}; call it once for each")
+        raise ValueError(f"--figure must get one recording, got {len(found.recordings)}; run it once for each")
     tell_found(found)
     recordings = untagged(found.recordings) if arguments.only_untagged else found.recordings
     answers = _answers(arguments, recordings) if recordings else []
@@ -37,7 +37,7 @@ def main(arguments: argparse.Namespace) -> int:
 
 
 def _answers(arguments: argparse.Namespace, recordings: Sequence[Path]) -> "list[Answer]":
-    """Predicts all recordings, shows each, and writes what was asked for."""
+    """Predicts all recordings, prints a line for each, and writes the files that the options name."""
     from genre.prediction.predictor import Predictor
 
     predictor = Predictor(arguments.model)
@@ -66,7 +66,7 @@ def _answers(arguments: argparse.Namespace, recordings: Sequence[Path]) -> "list
 
 
 def predicted(predictor: "Predictor", recordings: Sequence[Path], step: float | None) -> "Iterator[Answer]":
-    """Yields what the model says of each recording, with a progress bar; tells what fails."""
+    """Yields the prediction of each recording, with a progress bar; prints the reason where one fails."""
     from genre.prediction import batch
 
     answers = batch.predict_all(predictor, recordings, step_seconds=step)
@@ -78,7 +78,7 @@ def predicted(predictor: "Predictor", recordings: Sequence[Path], step: float | 
 
 
 def untagged(recordings: Sequence[Path]) -> list[Path]:
-    """Returns the recordings whose tags name no genre; what cannot be read has none, and is tried."""
+    """Returns the recordings whose tags name no genre; those whose tags cannot be read are among them."""
 
     def has_genre(path: Path) -> bool:
         try:
@@ -91,7 +91,7 @@ def untagged(recordings: Sequence[Path]) -> list[Path]:
 
 
 def tell_found(found: collection.Found) -> None:
-    """Tells what was named and cannot be used."""
+    """Prints the files that were named and cannot be used, and the notes."""
     for problem in found.problems:
         tell_error(problem)
     for note in found.notes:
@@ -126,7 +126,7 @@ def tell(line: str) -> None:
 
 
 def tell_error(line: str) -> None:
-    """Prints what failed on standard error."""
+    """Prints a failure on standard error."""
     tell(f"error: {line}")
 
 

@@ -44,7 +44,7 @@ def values(name: str, folder: Path = FOLDER) -> dict[str, Any]:
 
 
 def apply(name: str, params: Path = PARAMS, folder: Path = FOLDER) -> list[str]:
-    """Writes the values of a recipe into the params file, whose comments and other values stay.
+    """Writes the values of a recipe into the params file; its comments and other values stay.
 
     Returns:
         What was changed, a line each.

@@ -38,7 +38,7 @@ class Run:
 
     @property
     def name(self) -> str:
-        """The name of the DVC experiment; what stands before `--` groups the runs in MLflow."""
+        """The name of the DVC experiment; the part before `--` groups the runs in MLflow."""
         return f"{self.study}--{self.recipe}-{self.protocol}-{self.seed}"
 
     def overrides(self) -> list[str]:
@@ -49,7 +49,7 @@ class Run:
 
 
 def hydra(value: Any) -> str:
-    """Returns a value as `dvc exp run -S` reads it: texts in quotes, none as null."""
+    """Returns a value as `dvc exp run -S` reads it: texts in quotes, None as null."""
     return f"'{value}'" if isinstance(value, str) else json.dumps(value)
 
 
@@ -57,7 +57,7 @@ def plan(study: str, recipes: Sequence[str], protocols: Sequence[str], seeds: Se
     """Lists the runs of a study.
 
     Raises:
-        ValueError: A recipe or protocol is unknown, or nothing is asked for.
+        ValueError: A recipe or protocol is unknown, or there is no recipe, protocol or seed.
     """
     known = recipe.names()
     for kind, wanted, there in (("recipe", recipes, known), ("protocol", protocols, PROTOCOLS)):
@@ -72,7 +72,7 @@ def plan(study: str, recipes: Sequence[str], protocols: Sequence[str], seeds: Se
 def run(runs: Sequence[Run], *, jobs: int) -> None:
     """Queues the runs that DVC does not know yet as experiments, and waits until all of them are done.
 
-    Runs that are known are not run again, and of the others DVC's run cache serves the stages that were run before.
+    Runs that DVC knows are not run again. In new runs, stages that were run before are taken from DVC's run cache.
 
     Raises:
         ValueError: DVC refuses a run, or one fails; the message names it and the log to look at.
@@ -120,7 +120,7 @@ def table(runs: Sequence[Run]) -> str:
     """Returns the results of a study in Markdown: a row for each system, and a line for each difference.
 
     Raises:
-        ValueError: A run is not among DVC's experiments, or its metrics are not at hand.
+        ValueError: A run is not among DVC's experiments, or its metrics are neither in git nor in DVC's cache.
     """
     rows, sentences = [], []
     for protocol in dict.fromkeys(run.protocol for run in runs):

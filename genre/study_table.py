@@ -3,8 +3,8 @@
 A track is tested in several runs, and its outcomes are not independent of each other. So the unit of every interval is
 the track with all its outcomes: tracks are drawn with replacement, each with all the runs that test it (cluster
 bootstrap: Field and Welsh 2007, "Bootstrapping clustered data", J. R. Statist. Soc. B 69:369), and the accuracy of a
-draw is the share of correct outcomes in it. The interval is about the chance of which tracks are tested. The chance of
-the seeds shows in the standard deviation over them, which says little for fewer than five seeds.
+draw is the share of correct outcomes in it. The interval covers the variation that comes from which tracks are tested.
+The variation between seeds is in the standard deviation, which is a rough estimate for fewer than five seeds.
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,7 +35,7 @@ def outcomes(system: str, seed: int, predictions: pd.DataFrame) -> pd.DataFrame:
 
 
 def deviation(values: Sequence[float]) -> float:
-    """Returns the standard deviation of a sample (n - 1); 0 for a single value, which has none."""
+    """Returns the standard deviation of a sample (n - 1), or 0 for a single value."""
     return float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
 
 
@@ -61,7 +61,7 @@ def _by_track(rows: pd.DataFrame) -> npt.NDArray[np.float64]:
 def interval(sums: npt.NDArray[np.float64], *, seed: int = 0) -> tuple[float, float]:
     """Returns the 95 % percentile interval of `sum / count` over draws of tracks `(track, 2)`; see the module.
 
-    Where all outcomes are correct, or none, draws do not differ; then it is Wilson's interval over tracks.
+    If all outcomes are correct, or none, all draws are equal; then Wilson's interval over tracks is returned.
     """
     correct, count = sums.sum(axis=0)
     if correct in (0, count):
@@ -92,7 +92,7 @@ def comparisons(recipes: Mapping[str, pd.DataFrame]) -> list[str]:
 
 
 def difference(name: str, rows: pd.DataFrame, other_name: str, other: pd.DataFrame) -> str:
-    """Says how far two systems are apart, paired by seed and track, with the interval of the difference.
+    """Says by how much two systems differ, paired by seed and track, with the interval of the difference.
 
     Raises:
         ValueError: They were not tested on the same tracks with the same seeds.
@@ -107,7 +107,7 @@ def difference(name: str, rows: pd.DataFrame, other_name: str, other: pd.DataFra
     sums = _by_track(paired.assign(correct=paired["correct"] - paired["correct_other"]))
     points, (low, high) = 100 * sums[:, 0].sum() / sums[:, 1].sum(), (100 * end for end in percentiles(sums))
     p = sign_flip_p(sums[:, 0])
-    outcome = "more than chance" if p < metrics.ALPHA else "no more than chance, which is in the choice of test tracks"
+    outcome = "more than chance" if p < metrics.ALPHA else "no more than the chance choice of test tracks explains"
     return (
         f"{name}, less {other_name}: {points:+.1f} points by track (95 % interval {low:+.1f} to {high:+.1f}, "
         f"p = {p:.2g}): {outcome}"
@@ -118,8 +118,9 @@ def sign_flip_p(sums: npt.NDArray[np.float64], *, seed: int = 0) -> float:
     """Returns the two-sided p-value of a sign-flip test: how often chance makes a difference at least as large.
 
     If two systems are equally good, each track's difference, summed over its outcomes `(track,)`, could as well have
-    the other sign (Fisher 1935; 10 000 draws and what was seen among them: Phipson and Smyth 2010, Stat. Appl. Genet.
-    Mol. Biol. 9:39). With one outcome a track it is McNemar's test. On few tracks the interval is too narrow for it.
+    the other sign (Fisher 1935; 10 000 draws, and the observed signs count as one more: Phipson and Smyth 2010, Stat.
+    Appl. Genet. Mol. Biol. 9:39). With one outcome a track it is McNemar's test. With few tracks this test is used and
+    not the interval, which is then too narrow.
     """
     flips = np.random.default_rng(seed).choice([-1.0, 1.0], (DRAWS, len(sums)))
     return float((1 + (abs(flips @ sums) >= abs(sums.sum()) - 1e-9).sum()) / (DRAWS + 1))

@@ -6,9 +6,9 @@ can be run again after labels were corrected:
 
 - where `model.network` is musicnn, the linear head of the recipe pretrained on the features of that network;
 - otherwise the linear baseline of `evaluate`, a logistic regression on the mean and the standard deviation of each mel
-  band. To train a network from nothing for each fold would take as many trainings as there are folds.
+  band. To train a network from scratch for each fold would take as many trainings as there are folds.
 
-What the probabilities say of the labels is computed by `genre.suspects_table`.
+`genre.suspects_table` ranks the labels by the probabilities.
 """
 
 from collections.abc import Callable, Sequence
@@ -38,8 +38,8 @@ from genre.training import calibration, head, pretrained, run_key
 Logits = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
-# Fits to the tracks of the first mask, with all labels `(track,)`, and gives the logits `(track, clip, genre)` of those
-# of the second one.
+# Is fitted to the tracks of the first mask, with the labels `(track,)` of all tracks, and returns the logits
+# `(track, clip, genre)` of the tracks of the second mask.
 Classifier = Callable[[Mask, Labels, Mask], Logits]
 
 
@@ -49,9 +49,9 @@ def main(csv: Path, folds: int, group_by: str | None = None) -> None:
     Args:
         csv: The file to write.
         folds: Number of folds.
-        group_by: Instead of `split.group_by`.
+        group_by: Used instead of `split.group_by`.
     """
-    # The protocol is that of the folds, also where a list decides the subsets of train, valid and test.
+    # Folds need the protocol kfold, also if a list assigns the subsets train, valid and test.
     settings = Settings.read(overrides=["split.protocol=kfold", *([f"split.group_by={group_by}"] if group_by else [])])
     check(settings)
     corpus = read(settings)
@@ -63,21 +63,21 @@ def main(csv: Path, folds: int, group_by: str | None = None) -> None:
     print(suspects_table.as_text(ranked))
     correct = (probabilities.argmax(axis=1) == corpus.labels).mean()
     print(f"{(ranked['suspect'] == 'yes').sum()} of {len(ranked)} labels are suspect; all tracks by rank: {csv}")
-    print(f"Judged by {name}, which finds {correct:.0%} of the labels in {folds} folds.")
-    print("The lower that share, the more suspects are labels that are right: listen before you change one.")
+    print(f"Judged by {name}, which predicts the given label of {correct:.0%} of the tracks in {folds} folds.")
+    print("The lower that share, the more suspects have correct labels: listen before you change one.")
     if settings.load(Model).network != "musicnn":
-        print("A better judge of music: `genre recipe pretrained`, `dvc repro spectrogram`, then `genre suspects`.")
+        print("For music this judges better: `genre recipe pretrained`, `dvc repro spectrogram`, `genre suspects`.")
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """What the pipeline has made of a corpus.
+    """The tracks of a corpus and their spectrograms, as the stages `download` and `spectrogram` wrote them.
 
     Attributes:
         table: The tracks: columns `track, genre, group`; tracks of one group are in one fold.
         spectrograms: The store of their spectrograms.
         inputs: The two files of the store.
-        group_by: By what the tracks are grouped, for messages.
+        group_by: How the tracks are grouped, for messages.
     """
 
     table: pd.DataFrame
@@ -125,7 +125,7 @@ def read(settings: Settings, folder: Path = Path("data")) -> Corpus:
 
 
 def make_classifier(settings: Settings, corpus: Corpus) -> tuple[str, Classifier]:
-    """Chooses the classifier by `model.network`, and computes what it sees of all tracks.
+    """Chooses the classifier by `model.network`, and computes its input for all tracks.
 
     Returns:
         What to call it in messages, and the classifier.

@@ -1,10 +1,11 @@
-"""Ranks labels by how much they are doubted: confident learning.
+"""Ranks labels by how doubtful they are: confident learning.
 
 Northcutt, Jiang and Chuang 2021, "Confident learning: estimating uncertainty in dataset labels", Journal of Artificial
 Intelligence Research 70:1373, computed by cleanlab. A genre's threshold is the mean probability that its own tracks
-have for it. A track whose probability of another genre reaches that genre's threshold counts as one of it with a wrong
-label. From these counts follows how many labels of each genre are wrong, and as which other genre. As many tracks are
-suspects: those of the genre whose label is least probable, if they are also those whose other genre is most probable.
+have for it. If a track's probability of another genre reaches that genre's threshold, the track counts as one of that
+genre with a wrong label. These counts give an estimate of how many labels of each genre are wrong, and which other
+genre is the true one. As many tracks are suspects: those whose label is among the least probable of their genre, if
+they are also among those whose other genre is most probable.
 
 Tracks are ranked by the probability of their label alone. `python -m benchmarks.suspects` measures how well.
 """

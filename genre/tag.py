@@ -1,4 +1,4 @@
-"""The command `genre tag`: writes predicted genres into the tags of files, and takes it back."""
+"""The command `genre tag`: writes predicted genres into the tags of files, and restores the earlier genres."""
 
 import argparse
 import errno
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def main(arguments: argparse.Namespace) -> int:
-    """Says, or with `--write` does, what the tags of each recording become; `--undo` restores them."""
+    """Says which genre each recording's tags would get; `--write` writes them, and `--undo` restores the old ones."""
     if bool(arguments.undo) == bool(arguments.paths):
         raise ValueError("genre tag takes files and folders, or --undo JOURNAL; give one of the two")
     return _undo(arguments.undo) if arguments.undo else _tag(arguments)
@@ -46,7 +46,7 @@ def _tag(arguments: argparse.Namespace) -> int:
     if changed and journal:
         tell(f"journal: {journal.path}; `genre tag --undo {journal.path}` takes the changes back")
     elif changed:
-        tell("nothing was written; add --write to write it")
+        tell("nothing was written; add --write to write the genres")
     return 2 if found.problems or done["failed"] else 0
 
 
@@ -69,7 +69,7 @@ def _journal_of_today() -> Path:
 
 
 def _taggable(recordings: Sequence[Path]) -> tuple[list[Path], int]:
-    """Returns the recordings whose tags can be written, and how many have none; tells why."""
+    """Returns the recordings whose tags can be written, and the number of the others; prints the reason of each."""
     taggable = []
     for path in tqdm(recordings, "reading tags", unit="file", disable=None, leave=False):
         try:
@@ -109,7 +109,7 @@ def _show(path: Path, line: str) -> None:
 
 
 def _tell_failed(path: Path | str, error: ValueError | OSError) -> None:
-    """Tells why a file was left alone; a full disk is raised, because it ends the command."""
+    """Prints why a file was left as it was; raises the error of a full disk, because it ends the command."""
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         raise error
     tell_error(f"{path}: {(isinstance(error, OSError) and error.strerror) or error}")

@@ -1,4 +1,4 @@
-"""The second measure of a recording: what packets, time stamps and headers promise, against what was decoded."""
+"""Estimates what is missing of a recording: compares the length that headers and packets state with the decoded one."""
 
 from dataclasses import dataclass, field
 
@@ -13,27 +13,27 @@ BARE = frozenset({"mp3", "aac", "ac3", "eac3", "dts", "mlp", "truehd", "loas", "
 STREAMED = frozenset({"mpeg", "mpegts"})
 CHUNKED = frozenset({"wav", "aiff", "au", "w64"})
 CONTIGUOUS = BARE | CHUNKED | {"flac"}  # where each packet directly follows the one before
-TIMED = frozenset({"ogg", "matroska", "mov", "flv", "mpegts", "nut"})  # whose time stamps are stored, and mean it
-LONGEST = 12 * 3600  # s; what promises more is damaged
-GAP = 4096  # bytes between two packets that are more than a tag or some padding
+TIMED = frozenset({"ogg", "matroska", "mov", "flv", "mpegts", "nut"})  # formats that store reliable time stamps
+LONGEST = 12 * 3600  # s; a file that states more is damaged
+GAP = 4096  # bytes; a tag or some padding between two packets is shorter
 TAGS = (b"ID3", b"TAG", b"APE", b"LYR", b"3DI", b"Xin", b"Inf")
 
 
 @dataclass
 class Account:
-    """What is promised and what came, for one part of a file.
+    """The length that one part of a file states, and what was decoded of it.
 
     Attributes:
         window: The part's bytes.
         format: As FFmpeg names it.
         time_base: Seconds that a step of the time stamps takes.
-        stated: Seconds as the header has them, or 0.
-        decoded: Seconds that came out of the decoder.
-        padding: Seconds that the decoder was told to leave out, because the encoder added them.
+        stated: Seconds that the header states, or 0.
+        decoded: Seconds that were decoded.
+        padding: Seconds that the decoder left out, because the encoder had added them.
         size: Bytes of all packets.
-        good: Bytes of the packets that gave sound.
-        failed: Bytes of those that the decoder refused.
-        gaps: Start and end of what belongs to no packet.
+        good: Bytes of the packets from which sound was decoded.
+        failed: Bytes of the packets that the decoder refused.
+        gaps: Start and end of the bytes that belong to no packet.
     """
 
     window: Window
@@ -50,14 +50,14 @@ class Account:
     _last: int = 0
     _end: int | None = None
 
-    def note(self, packet: "av.Packet[AudioStream]", frames: list[av.AudioFrame]) -> None:
-        """Adds a packet to the account, and the frames that the decoder made of it."""
-        decoded, length = self.came(frames), (packet.duration or 0) * self.time_base
+    def add_packet(self, packet: "av.Packet[AudioStream]", frames: list[av.AudioFrame]) -> None:
+        """Adds a packet and the frames that were decoded from it."""
+        decoded, length = self.add_frames(frames), (packet.duration or 0) * self.time_base
         if frames:
             self.good += packet.size
         if packet.is_discard:
             return
-        if decoded < length:  # to look always would take long
+        if decoded < length:  # only then, because to read the padding of every packet takes long
             self.padding += _padding(packet, length)
         self.size += packet.size
         if packet.pts is not None:
@@ -66,14 +66,14 @@ class Account:
         if self.format in CONTIGUOUS and packet.pos is not None:
             self._note_place(packet, packet.pos)
 
-    def came(self, frames: list[av.AudioFrame]) -> float:
-        """Adds frames to the account; returns how many seconds they last."""
+    def add_frames(self, frames: list[av.AudioFrame]) -> float:
+        """Adds decoded frames; returns how many seconds they last."""
         seconds = sum(frame.samples / frame.sample_rate for frame in frames if frame.sample_rate)
         self.decoded += seconds
         return seconds
 
-    def refuse(self, packet: "av.Packet[AudioStream]") -> None:
-        """Adds a packet that the decoder refused; FFmpeg also makes packets of tags between two recordings."""
+    def add_refused(self, packet: "av.Packet[AudioStream]") -> None:
+        """Adds a packet that the decoder refused, unless it is a tag, of which FFmpeg also makes packets."""
         if not bytes(packet)[:4].startswith(TAGS):
             self.failed += packet.size
 
@@ -92,14 +92,14 @@ class Account:
         ]
         claims = [(seconds, text) for seconds, text in claims if seconds < LONGEST or not text]
         most = max(seconds for seconds, _ in claims)
-        # Of claims that agree, the first is the most certain.
+        # The claims are in the order of their certainty: of those that agree, the first is taken.
         why = next(text for seconds, text in claims if seconds >= 0.98 * most)
         return max(0.0, most - self.padding - self.decoded), why
 
     def _header_knows(self) -> bool:
-        """Returns whether the header describes all that is there, and so knows the length better than the bytes.
+        """Returns whether the header's length is more reliable than an estimate from the number of bytes.
 
-        It does not where a second recording stands behind the first. A WAV's may state any size.
+        It is not if a second recording follows the first, nor for a WAV, whose header may state any size.
         """
         return self.format not in CHUNKED and self.stated > 0 and self.decoded <= 1.02 * self.stated
 
@@ -119,7 +119,7 @@ class Account:
         return sum(end - start for start, end in [*self.gaps, *tail] if not self._is_tag(start))
 
     def _is_tag(self, start: int) -> bool:
-        """Returns whether what stands between packets is known to be no sound: a tag, or a further chunk of a WAV."""
+        """Returns whether the bytes between packets are known not to be sound: a tag, or a further chunk of a WAV."""
         if self.format not in CHUNKED:
             return self.window.at(start, 4).startswith(TAGS)
         name = self.window.at(start + start % 2, 4)
@@ -127,7 +127,7 @@ class Account:
 
 
 def stated_seconds(window: Window, container: "av.container.InputContainer", stream: AudioStream) -> float:
-    """Returns the length that a file's header states, or 0: bare frames have no header, FFmpeg would only estimate."""
+    """Returns the length that a file's header states, or 0 if it has none and FFmpeg would only estimate."""
     form = container.format.name.split(",")[0]
     if form in BARE | STREAMED:
         return 0.0
@@ -139,7 +139,7 @@ def stated_seconds(window: Window, container: "av.container.InputContainer", str
 
 
 def _padding(packet: "av.Packet[AudioStream]", length: float) -> float:
-    """Returns the seconds that a packet has for the decoder alone: before its sound, or behind it."""
+    """Returns the seconds of a packet, at its start and end, that a decoder must leave out."""
     rate = packet.stream.codec_context.sample_rate
     if not packet.has_sidedata("skip_samples") or not rate:
         return 0.0

@@ -1,7 +1,7 @@
 """Runs a function on files on the machines of a Dask cluster, which share a file system.
 
-A Dask worker hands each file to a process of its own, as `processes` does on one machine: a decoder that crashes takes
-that process and not the worker, whose other files Dask would otherwise blame as well.
+A Dask worker hands each file to a separate process, as `processes` does on one machine: if a decoder crashes, that
+process ends and not the worker. Otherwise Dask would count the crash against the worker's other files as well.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from genre.audio.processes import Failure, Item, Processes, Result
 if TYPE_CHECKING:
     from distributed import Future
 
-SECONDS = 30  # for the scheduler to answer, and for a worker to come
+SECONDS = 30  # to wait for the scheduler's answer, and for a worker
 LIBRARIES = ("av", "numpy", "scipy", "soundfile")  # whose versions may change a byte
 
 
@@ -25,7 +25,7 @@ class Cluster:
     """A Dask cluster.
 
     Attributes:
-        count: How many files its workers take at a time; of workers that come later it does not know.
+        count: How many files its workers take at a time; workers that come later are not counted.
 
     Raises:
         ValueError: There is no scheduler at the address, or it has no worker.
@@ -49,12 +49,12 @@ class Cluster:
         self.count = self._count_threads()
 
     def submit(self, function: Callable[[Item], Result], item: Item, patience: float) -> Callable[[], Result | Failure]:
-        """Has `function(item)` computed, and returns a function that waits for its result; see `parallel.map_files`."""
+        """Starts `function(item)` on a worker; returns a function that waits for its result (`parallel.map_files`)."""
         future = self._client.submit(_on_worker, function, item, patience, code_digest(), pure=False)
         return partial(self._outcome, future)
 
     def close(self) -> None:
-        """Leaves the cluster, which drops what is not finished."""
+        """Disconnects from the cluster, which drops unfinished work."""
         self._client.close()  # type: ignore[no-untyped-call]
 
     def _count_threads(self) -> int:
@@ -98,7 +98,7 @@ def _on_worker(function: Callable[[Item], Result], item: Item, patience: float, 
     """Computes one result, on a worker.
 
     Raises:
-        ValueError: The worker is not as it must be.
+        ValueError: The worker has other code or libraries, or may not start processes.
     """
     from distributed import get_worker
 

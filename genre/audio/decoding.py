@@ -21,10 +21,10 @@ LONGEST_PERIOD = 1280
 def decode(path: Path, sample_rate: int) -> Waveform:
     """Decodes a file to one channel (the mean of all) at `sample_rate` Hz: `(time,)`, full scale is 1.
 
-    Beside the result itself the memory needed does not depend on the length.
+    Apart from the result, the memory needed does not depend on the length of the recording.
 
     Raises:
-        ValueError: As `reading.inspect`; but no samples at all are fine.
+        ValueError: As `reading.inspect`, except that a file without samples is allowed.
         OSError: The file cannot be read.
     """
     blocks = list(decode_blocks(path, sample_rate))
@@ -32,7 +32,7 @@ def decode(path: Path, sample_rate: int) -> Waveform:
 
 
 def decode_blocks(path: Path, sample_rate: int) -> Iterator[Waveform]:
-    """Yields what `decode` gives, in blocks `(time,)` of about 30 s that join without a seam.
+    """Yields what `decode` returns, in blocks `(time,)` of about 30 s; joined, they are exactly the same samples.
 
     Raises:
         ValueError: As `decode`, also between two blocks.
@@ -62,9 +62,9 @@ def _regrouped(blocks: Iterator[Waveform], length: int) -> Iterator[Waveform]:
 
 
 def _resampled(blocks: Iterator[Waveform], ratio: Fraction) -> Iterator[Waveform]:
-    """Resamples block by block with context on both sides, which gives what resampling the whole would give.
+    """Resamples block by block with context on both sides, which gives the same as resampling the whole.
 
-    Blocks but the last must be multiples of the ratio's denominator long.
+    The length of each block but the last must be a multiple of the ratio's denominator.
     """
     old, new = ratio.denominator, ratio.numerator
     if old == new:

@@ -28,7 +28,7 @@ def analyse(section: Spectrogram, path: Path) -> Features:
 
 
 def analyse_all(paths: Sequence[Path], section: Spectrogram) -> Iterator[Features]:
-    """Yields what `analyse` gives for each recording, in order, on all cores or on a cluster: see `parallel.map_files`.
+    """Yields the result of `analyse` for each recording, in order; see `parallel.map_files` for where it runs.
 
     Raises:
         ValueError: A recording has no result; the message names it.

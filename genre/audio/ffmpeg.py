@@ -1,4 +1,4 @@
-"""Every other format, through FFmpeg (PyAV): what a file holds is decoded, and what is lost on the way is counted."""
+"""Decodes every format that `plain` does not read, by FFmpeg (PyAV), and counts what cannot be decoded."""
 
 from collections.abc import Iterator
 from itertools import chain
@@ -18,8 +18,9 @@ av.logging.set_level(None)  # no message of FFmpeg on the terminal
 
 Block = npt.NDArray[np.float32]  # (time, channel)
 
-# FFmpeg opens a file with the first of these that knows it. Others could open further files or addresses that a file
-# names (playlists, hls, concat), make sound of pictures and texts, or take anything at all for samples (raw ones).
+# FFmpeg opens a file with the first of these formats that recognises it. Other formats could open further files or
+# addresses that a file names (playlists, hls, concat), turn pictures and texts into sound, or take any bytes for
+# samples.
 FORMATS = (
     "3gp", "aa", "aac", "aax", "ac3", "ac4", "acm", "adx", "aea", "aiff", "amr", "amrnb", "amrwb", "apc", "ape",
     "asf", "asf_o", "ast", "au", "avi", "avr", "bonk", "caf", "dsf", "dss", "dts", "dtshd", "dv", "eac3", "epaf",
@@ -29,12 +30,12 @@ FORMATS = (
     "vqf", "w64", "wav", "wavarc", "webm", "wsd", "wtv", "wv", "wve", "xwma",
 )  # fmt: skip
 OPTIONS = {"format_whitelist": ",".join(FORMATS), "protocol_whitelist": "none"}
-# Tried by suffix where FFmpeg does not recognise the start, as behind much junk.
+# The format to try by suffix if FFmpeg does not recognise the start of a file, as after much junk.
 FORCED = {".mp3": "mp3", ".mp2": "mp3", ".aac": "aac", ".adts": "aac", ".ac3": "ac3", ".flac": "flac"}
 BUFFER = 1 << 16  # bytes that are read at once
 FAILURES = 100  # errors one after the other at which a file is given up
 MOST_PLANES = 8  # PyAV 18 reads beyond the memory of a frame that has so many planes, or more
-SKIP_MANUAL = 1 << 29  # FFmpeg's AV_CODEC_FLAG2_SKIP_MANUAL: the decoder leaves no samples out
+SKIP_MANUAL = 1 << 29  # FFmpeg's AV_CODEC_FLAG2_SKIP_MANUAL: the decoder leaves out no samples by itself
 SCALES = {"u1": (128.0, 128.0), "i2": (0.0, 32768.0), "i4": (0.0, 2147483648.0)}  # dtype -> silence, full scale
 
 
@@ -42,7 +43,7 @@ class FFmpegPart:
     """The best sound track of one part of a file, nearly always the whole of it.
 
     Raises:
-        ValueError: FFmpeg does not know the format, or finds no sound in it.
+        ValueError: FFmpeg does not recognise the format, or finds no sound in the file.
     """
 
     def __init__(self, window: Window, form: str | None = None) -> None:
@@ -54,7 +55,7 @@ class FFmpegPart:
         if not isinstance(stream, AudioStream) or stream.codec_context is None:
             raise ValueError("holds no sound that FFmpeg has a decoder for")
         self._stream, self._context = stream, stream.codec_context
-        self._context.thread_count = 1  # the cores take a file each
+        self._context.thread_count = 1  # each core decodes another file
         self.format = self._container.format.name.split(",")[0]
         self.codec = self._context.codec.canonical_name
         if self.codec == "flac":
@@ -66,18 +67,18 @@ class FFmpegPart:
         self.account = Account(window, self.format, float(stream.time_base or 0), stated)
 
     def frames(self) -> Iterator[av.AudioFrame]:
-        """Yields what can be decoded, and keeps the account."""
+        """Yields the frames that can be decoded, and adds packets and frames to the account."""
         for packet in self._packets():
             try:
                 frames = self._context.decode(packet)
             except (FFmpegError, EOFError):
                 if packet:
-                    self.account.refuse(packet)
+                    self.account.add_refused(packet)
                 continue
             if packet:
-                self.account.note(packet, frames)
+                self.account.add_packet(packet, frames)
             else:
-                self.account.came(frames)
+                self.account.add_frames(frames)
             yield from frames
 
     def close(self) -> None:
@@ -86,7 +87,7 @@ class FFmpegPart:
         self.window.close()
 
     def _packets(self) -> "Iterator[av.Packet[AudioStream] | None]":
-        """Yields the track's packets, over errors in the file's structure, and None at the end."""
+        """Yields the track's packets, also after errors in the file's structure, and None at the end."""
         failures, total = 0, 0
         while failures < FAILURES and total < 100 * FAILURES:
             try:
@@ -105,7 +106,7 @@ class FFmpegReader:
 
     Attributes:
         sample_rate: In Hz; 0 if there is no frame at all.
-        channels: How many; a later part with other ones has its mean in each.
+        channels: How many; in a later part with another number, each channel is the mean of that part's channels.
         format: Of the file, such as `mp3`, `mov` or `ogg`.
         codec: Such as `mp3`, `aac` or `vorbis`.
         tags: `artist` and `album`, where the file names them.
@@ -127,12 +128,12 @@ class FFmpegReader:
 
     @property
     def bit_rate(self) -> int:
-        """In bits a second, of the sound alone; known at the end."""
+        """In bits a second, of the sound alone; known after the last block."""
         seconds = sum(part.account.decoded for part in self._parts)
         return round(8 * sum(part.account.size for part in self._parts) / seconds) if seconds else 0
 
     def lost(self) -> tuple[float, float, str]:
-        """Returns how many seconds are missing, of how many, and why; known at the end."""
+        """Returns how many seconds are missing, of how many, and why; known after the last block."""
         losses = [part.account.lost() for part in self._parts]
         seconds = sum(loss for loss, _ in losses)
         decoded = sum(part.account.decoded for part in self._parts)
@@ -160,7 +161,7 @@ class FFmpegReader:
             part.close()
 
     def _open_first(self, window: Window) -> FFmpegPart:
-        """Opens the first part; behind junk, or as what the suffix says, if the file does not begin with one."""
+        """Opens the first part; if the file does not begin with one, after the junk, or in the format of its suffix."""
         reason: Exception | None = None
         for candidate, form in self._candidates(window):
             try:
@@ -173,7 +174,7 @@ class FFmpegReader:
         raise ValueError(f"cannot be decoded: {_explained(reason)}")
 
     def _candidates(self, window: Window) -> Iterator[tuple[Window, str | None]]:
-        """Yields what may be the first part, and the format if FFmpeg is not to find it out."""
+        """Yields what may be the first part, and its format, or None if FFmpeg is to recognise it."""
         yield from ((part, None) for part in self._windows)
         yield from ((part, None) for part in parts.behind_tag(window))
         yield from ((part, None) for part in parts.behind_junk(window))
@@ -202,7 +203,7 @@ class _Run:
             self._resampler = av.AudioResampler(form.packed, rate=sample_rate)
 
     def take(self, *, last: bool = False) -> Iterator[Block]:
-        """Yields what was gathered."""
+        """Yields the frames that were collected, as blocks."""
         frame = self.fifo.read()
         if self._resampler is None:
             frames = [frame] if frame else []
@@ -242,7 +243,7 @@ def _tags(metadata: dict[str, str]) -> dict[str, str]:
 
 
 def _explained(error: Exception | None) -> str:
-    """Says in a user's words why FFmpeg did not open a file."""
+    """Says why FFmpeg did not open a file, in words that a user understands."""
     if isinstance(error, ValueError) and not isinstance(error, FFmpegError):
         return str(error)
     if isinstance(error, av.error.ArgumentError):

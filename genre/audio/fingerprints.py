@@ -1,7 +1,7 @@
-"""The fingerprint of a recording: the peaks of its spectrogram, by which `repetitions` knows it again.
+"""The fingerprint of a recording: the peaks of its spectrogram, by which `repetitions` recognises it.
 
-The peaks are the constellation of A. Wang, "An industrial-strength audio search algorithm", ISMIR 2003: they survive
-other formats, levels and cuts.
+The peaks are the constellation of A. Wang, "An industrial-strength audio search algorithm", ISMIR 2003: they stay when
+a recording is encoded in another format, made louder or softer, or cut.
 """
 
 import math
@@ -14,18 +14,18 @@ from genre.audio.mel import hann
 
 MIN_SAMPLE_RATE = 8000
 
-RATE = 4800  # Hz; every recording is brought to it first, because nothing above 2000 Hz is looked at
+RATE = 4800  # Hz; every recording is resampled to it first, because nothing above 2000 Hz is used
 PARTS_AT_ONCE = 8  # seconds that are resampled together
 PASSED_HERTZ = 2000
 WINDOW = 960  # samples, 0.2 s: long, so that notes outnumber drum hits among the peaks; bins are 5 Hz apart
 HOP = 120  # samples
 FRAME_SECONDS = HOP / RATE  # 0.025
-LOW_BIN, HIGH_BIN = 10, 400  # 50 to 2000 Hz: survives low bitrates and telephones, and holds the notes of most music
+LOW_BIN, HIGH_BIN = 10, 400  # 50 to 2000 Hz: kept at low bit rates, and holds the notes of most music
 FLOOR = np.float32(1e-8)  # -80 dB of full scale, as power: what is quieter is silence
 PEAK_FRAMES, PEAK_BINS = 8, 12  # a peak is the maximum of this many frames and bins on each side: about 30 a second
-RISE_DECIBELS = 3.0  # and this much above the minimum of its bin in those frames, or a steady tone would have peaks
-BLOCK_FRAMES = 512  # in which peaks are looked for together: bounds the memory
-FRAMES_AT_ONCE = 64  # that are transformed together: they stay in the processor's cache
+RISE_DECIBELS = 3.0  # a peak is this much above the minimum of its bin in those frames, so that steady tones have none
+BLOCK_FRAMES = 512  # frames in which peaks are searched together: bounds the memory
+FRAMES_AT_ONCE = 64  # frames that are transformed together: they stay in the processor's cache
 
 Fingerprint = npt.NDArray[np.int32]
 Samples = npt.NDArray[np.float32]
@@ -34,8 +34,8 @@ Samples = npt.NDArray[np.float32]
 def fingerprint(waveform: Samples, sample_rate: int) -> Fingerprint:
     """Finds the spectral peaks of a recording: `(time,)` -> `(peak, 2)`, frame (25 ms) and bin (5 Hz), in their order.
 
-    About 30 peaks a second of music, 8 bytes each; none in silence and steady tones. The same recording at another
-    sample rate has nearly the same peaks. Levels count relative to each other, but below -80 dB of full scale.
+    Music has about 30 peaks a second, of 8 bytes each; silence and steady tones have none. The same recording at
+    another sample rate or level has nearly the same peaks, but power below -80 dB of full scale counts as silence.
 
     Raises:
         ValueError: The sample rate is below 8000 Hz, or the waveform is not `(time,)`.
@@ -49,7 +49,7 @@ def fingerprint(waveform: Samples, sample_rate: int) -> Fingerprint:
     frames = _frames(_decimated(waveform, sample_rate))
     found = [np.zeros((0, 2), np.int32)]
     for first in range(0, len(frames), BLOCK_FRAMES):
-        before = max(0, first - PEAK_FRAMES)  # the context that makes blocks agree with the whole
+        before = max(0, first - PEAK_FRAMES)  # with this context a block has the same peaks as the whole
         peaks = _peaks(_power(frames[before : first + BLOCK_FRAMES + PEAK_FRAMES]))
         peaks[:, 0] += before
         found.append(peaks[(peaks[:, 0] >= first) & (peaks[:, 0] < first + BLOCK_FRAMES)])
@@ -79,11 +79,11 @@ def _decimated(waveform: Samples, sample_rate: int) -> Samples:
 
 
 def _low_pass(new: int, old: int) -> Samples:
-    """Makes the response to each frequency up to `RATE / 2`: 1 where peaks are looked for, falling as a cosine above.
+    """Makes the response at each frequency up to `RATE / 2`: 1 where peaks are searched, falling as a cosine above.
 
     Args:
         new: Samples in a part at `RATE`.
-        old: Samples in it before; the response makes up for the transforms' scales.
+        old: Samples in it before; the response also corrects the scale of the transforms.
     """
     hertz = fft.rfftfreq(new, 1 / RATE)
     fall = np.clip((hertz - PASSED_HERTZ) / (RATE / 2 - PASSED_HERTZ), 0, 1)
@@ -99,7 +99,7 @@ def _frames(decimated: Samples) -> Samples:
 
 
 def _power(frames: Samples) -> Samples:
-    """Computes the power of each bin that is looked at, 1 for a sine of full scale: `(frame, bin)`."""
+    """Computes the power of each bin that is used, 1 for a sine of full scale: `(frame, bin)`."""
     window = hann(WINDOW)
     window = (2 / window.sum() * window).astype(np.float32)
     power = np.empty((len(frames), HIGH_BIN - LOW_BIN), np.float32)
@@ -111,7 +111,7 @@ def _power(frames: Samples) -> Samples:
 
 
 def _peaks(power: Samples) -> Fingerprint:
-    """Finds the peaks: maxima of their surroundings that rise above what is in their bin before or after."""
+    """Finds the peaks: local maxima that are well above the minimum of their bin in the frames around them."""
     rise = np.float32(10 ** (RISE_DECIBELS / 10))
     highest = _running_maximum(_running_maximum(power, PEAK_FRAMES).T, PEAK_BINS).T
     frames, bins = np.nonzero((power == highest) & (power > FLOOR * rise))

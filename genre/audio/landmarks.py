@@ -1,9 +1,9 @@
 """Finds candidates among fingerprints: pairs of tracks that may hold the same recording.
 
-Landmark hashing: A. Wang, "An industrial-strength audio search algorithm", ISMIR 2003. Peaks close to each other are a
-landmark, and recordings that share several landmarks at one offset in time are candidates. One thing differs from the
-paper: a landmark has three peaks, not two. Different recordings hardly share one by chance, so that up to some
-100 000 tracks the time grows little faster than the corpus.
+Landmark hashing: A. Wang, "An industrial-strength audio search algorithm", ISMIR 2003. Peaks close to each other form
+a landmark, and recordings that share several landmarks at one offset in time are candidates. One thing differs from the
+paper: a landmark has three peaks, not two. Different recordings rarely share one by chance, so that up to some 30 000
+tracks (measured) the time grows little faster than the corpus.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,16 +14,16 @@ import numpy.typing as npt
 
 from genre.audio.fingerprints import HIGH_BIN, PEAK_FRAMES, Fingerprint
 
-PARTNERS = 5  # of a peak: any two of them and the peak are a landmark
+PARTNERS = 5  # of a peak: any two of them form a landmark with the peak
 MAX_FRAMES, MAX_BINS = 63, 63  # from the first peak of a landmark to the others
-OCCURRENCES = 3  # of one landmark in a track; more of them say nothing new, and would cost their square
+OCCURRENCES = 3  # of one landmark in a track that are used; more add nothing, and the time grows with their square
 SAMPLED = 3  # one in so many landmarks is used, the same ones in every track: they are enough
-MOST_EQUAL = 1000  # equal landmarks that each is compared with: bounds the time where thousands of tracks agree
-MIN_LANDMARKS = 4  # at one offset, to be a candidate; chance hardly gives more than 1
-OTHER_OFFSETS = 6  # looked at to tell a loop that fits anywhere
-PEAKS_AT_ONCE = 4_000_000  # whose landmarks are sorted together: bounds the memory, at about 1 GB
-BLOCK_PEAKS = 200_000  # whose landmarks are computed together: enough that numpy's calls cost little
-FRAME_BITS = 24  # of a place: 2**24 frames are 116 hours
+MOST_EQUAL = 1000  # equal landmarks that each is compared with: bounds the time if thousands of tracks are alike
+MIN_LANDMARKS = 4  # at one offset, to be a candidate; by chance there is rarely more than 1
+OTHER_OFFSETS = 6  # further offsets that are compared, to recognise a loop that fits at many offsets
+PEAKS_AT_ONCE = 4_000_000  # peaks whose landmarks are sorted together: bounds the memory to about 1 GB
+BLOCK_PEAKS = 200_000  # peaks whose landmarks are computed together: many, so that numpy's calls cost little
+FRAME_BITS = 24  # bits of a place for the frame: 2**24 frames are 116 hours
 
 Integers = npt.NDArray[np.int64]
 
@@ -58,7 +58,7 @@ def _shared_landmarks(fingerprints: Sequence[Fingerprint]) -> tuple[Integers, In
     of one band are in memory together.
 
     Returns:
-        For each landmark the number of the first one behind it that has another hash, and its place:
+        For each landmark, the number of the next one with another hash, and its place:
         `track << FRAME_BITS | frame`.
     """
     ends, places, count = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], 0
@@ -145,7 +145,7 @@ def _without_repeated(hashes: Integers, places: Integers) -> tuple[Integers, Int
 
 
 def _without_single(hashes: Integers, places: Integers) -> tuple[Integers, Integers]:
-    """Leaves out, of landmarks sorted by hash, those whose hash occurs once."""
+    """Removes, from landmarks sorted by hash, those whose hash occurs only once."""
     equal = hashes[1:] == hashes[:-1]
     shared = np.append(equal, False) | np.append(False, equal) if len(hashes) else np.zeros(0, np.bool_)
     return hashes[shared], places[shared]
@@ -168,5 +168,5 @@ def _frequent(tracks: Integers, offsets: Integers) -> Iterator[tuple[int, Intege
 
 
 def _runs(values: Integers, labels: Integers) -> list[Integers]:
-    """Cuts `values` where the labels, one a value and 0 or more, change."""
+    """Cuts `values` where the labels (one for each value, 0 or more) change."""
     return np.split(values, np.flatnonzero(np.diff(labels, prepend=-1)))[1:]

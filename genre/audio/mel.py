@@ -1,7 +1,7 @@
-"""The log-mel power spectrogram: one code path for the pipeline and for `genre predict`.
+"""The log-mel power spectrogram: the same code for the pipeline and for `genre predict`.
 
-Without torch, and each thread computes a recording alone. The Fourier transforms are pocketfft's in single precision,
-and the mel filters a sparse matrix: 98 % of their weights are zero.
+It does not need torch, and uses one thread for a recording. The Fourier transforms are pocketfft's in single precision,
+and the mel filters are a sparse matrix: 98 % of their weights are zero.
 """
 
 from collections.abc import Iterable, Iterator
@@ -33,10 +33,10 @@ def log_mel(waveform: Values, *, sample_rate: int, n_fft: int, hop_length: int, 
 def log_mel_of_blocks(
     blocks: Iterable[Values], *, sample_rate: int, n_fft: int, hop_length: int, n_mels: int
 ) -> npt.NDArray[np.float16]:
-    """Computes what `log_mel` gives, bit for bit, from blocks `(time,)` of any lengths that follow one another.
+    """Computes the same as `log_mel`, bit for bit, from consecutive blocks `(time,)` of any lengths.
 
-    Only the power in the mel bands and the result are kept: of two hours 120 MB with 128 bands and hops of 46 ms, where
-    the samples alone have 635.
+    Only the power in the mel bands and the result are kept in memory: 120 MB for two hours with 128 bands and hops of
+    46 ms, while the samples alone would take 635 MB.
     """
     window = hann(n_fft).astype(np.float32)
     filters = _mel_filters(sample_rate, n_fft, n_mels)
@@ -44,7 +44,7 @@ def log_mel_of_blocks(
     for samples in _stretches(blocks, n_fft, hop_length):
         frames = np.lib.stride_tricks.sliding_window_view(samples, n_fft)[::hop_length]
         spectrum = fft.rfft(frames * window, axis=1).T  # (bin, frame)
-        # The sparse product wants one row for each bin: the squares are put into that order on the way.
+        # The sparse product needs one row for each bin, so the squares are written in that order.
         power = np.square(spectrum.real, order="C")
         power += np.square(spectrum.imag, order="C")
         powers.append(filters @ power)
@@ -58,7 +58,7 @@ def hann(size: int) -> npt.NDArray[np.float64]:
 
 
 def _stretches(blocks: Iterable[Values], n_fft: int, hop_length: int) -> Iterator[Values]:
-    """Yields the samples of `BLOCK_FRAMES` frames after another, of fewer at the end; zeros are beyond both ends."""
+    """Yields the samples of `BLOCK_FRAMES` frames at a time (fewer at the end), with zeros beyond both ends."""
     step = BLOCK_FRAMES * hop_length
     length = step - hop_length + n_fft
     rest = np.zeros(n_fft // 2, np.float32)
@@ -74,7 +74,7 @@ def _stretches(blocks: Iterable[Values], n_fft: int, hop_length: int) -> Iterato
 def _scaled(powers: list[Values]) -> npt.NDArray[np.float16]:
     """Replaces power by decibels below the peak, -80..0 mapped to 0..1: parts `(n_mels, frame)` -> `(frame, n_mels)`.
 
-    The parts are used up one by one, and overwritten: together they are twice as large as the result.
+    The parts are overwritten and removed one by one, because together they are twice as large as the result.
     """
     peak = max(power.max() for power in powers)
     values = np.empty((sum(power.shape[1] for power in powers), len(powers[0])), np.float16)
@@ -97,7 +97,7 @@ def mel_frequencies(*, sample_rate: int, n_fft: int, n_mels: int) -> Values:
     filters = _mel_filters(sample_rate, n_fft, n_mels)
     weights = filters.sum(axis=1)
     centres = filters @ fft.rfftfreq(n_fft, 1 / sample_rate) / np.where(weights > 0, weights, 1)
-    # A band narrower than the distance of two bins may have none: it gets a place between its neighbours.
+    # A band narrower than the distance of two bins may contain no bin: its frequency is put between its neighbours.
     bands, filled = np.arange(n_mels), np.flatnonzero(weights > 0)
     whole: Values = np.where(weights > 0, centres, np.interp(bands, filled, centres[filled])).astype(np.float32)
     return whole

@@ -18,14 +18,14 @@ def map_files(
 
     The function runs in processes of this machine; or, where the environment variable `GENRE_DASK` names a scheduler,
     in processes of the machines that have a Dask worker. The results are the same bytes. A failure is: the function
-    raised a `ValueError`, its process crashed, took too long, or was ended from outside twice (as the system does where
-    memory is short). A worker of a cluster that is gone costs the time that its files took; they are given to others.
+    raised a `ValueError`, or its process crashed, took too long, or was ended from outside twice (as the system does
+    if memory is short). If a worker of a cluster ends, its files are given to others.
 
     Args:
         function: At the top level of a module, or a `functools.partial` of such a one; modules are imported anew in
             each process, so it should import little.
         items: What it takes, such as absolute paths: all machines must see the same files under the same names.
-        patience: Seconds that one file may take.
+        patience: The most seconds that one file may take.
         processes: How many on this machine; 0 is one for each core.
 
     Raises:

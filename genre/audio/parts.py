@@ -1,11 +1,11 @@
-"""Where a file holds several recordings one after the other, or begins with something else."""
+"""Finds the parts of a file that holds several recordings one after the other, or begins with something else."""
 
 from itertools import pairwise
 
 from genre.audio.plain import stated_size
 from genre.audio.windows import Window
 
-SEARCHED = 1 << 20  # bytes: how far from the start a recording is looked for
+SEARCHED = 1 << 20  # bytes from the start within which the beginning of a recording is searched
 OGG, OGG_HEAD = b"OggS", 27  # of each page: the mark, and the bytes before its table of segments
 OGG_FIRST = 2  # flag of the page a stream begins with
 ASF_PROPERTIES = bytes.fromhex("A1DCAB8C47A9CF118EE400C00C205365")
@@ -39,7 +39,7 @@ def ogg_links(file: Window) -> list[Window]:
 
 
 def behind_tag(file: Window) -> list[Window]:
-    """Returns what follows an ID3v2 tag: FFmpeg steps over one only in the formats where it is usual.
+    """Returns what follows an ID3v2 tag: FFmpeg skips such a tag only in the formats where it is usual.
 
     Source: id3.org, "ID3 tag version 2.4.0", section 3.1: the size has four times seven bits.
     """
@@ -63,7 +63,7 @@ def behind_junk(file: Window) -> list[Window]:
 
 
 def _is_whole(file: Window, place: int) -> bool:
-    """Returns whether a WAV or AIFF ends where the file does; packers put its header in front of what they packed."""
+    """Returns whether a WAV or AIFF ends where the file does; packers put its header in front of packed data."""
     stated = stated_size(file.at(place, 12))
     return abs(place + stated - file.size) <= 0.02 * file.size
 

@@ -16,7 +16,7 @@ CODECS = {
 WIDTHS = {"PCM_S8": 1, "PCM_U8": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8}  # bytes
 FORMATS = {"WAV": "wav", "WAVEX": "wav", "AIFF": "aiff", "AU": "au"}
 MARKS = (b"RIFF", b"RIFX", b"FORM", b".snd", b"dns.")
-BESIDE = 0.02  # share of the file that may be anything but samples
+BESIDE = 0.02  # share of the file that need not be samples
 
 
 class PlainReader:
@@ -46,9 +46,9 @@ class PlainReader:
         return int(8 * self._frame_bytes * self.sample_rate)
 
     def agrees_with(self, window: Window) -> bool:
-        """Returns whether it is plain, and all of the file but a small rest is samples.
+        """Returns whether the file is plain, and holds samples but for a small rest.
 
-        Where a header states too little, FFmpeg finds out what the file holds.
+        If a header states too little, the file is left to FFmpeg, which finds out what it holds.
         """
         held = self._file.frames * self._frame_bytes
         return bool(self.format and self.codec) and window.size - held <= max(4096, BESIDE * window.size)
@@ -63,13 +63,13 @@ class PlainReader:
                 return
 
     def _cut_frames(self, window: Window) -> int:
-        """Returns how many samples the header states beyond the end of the file: libsndfile believes the file."""
+        """Returns how many samples the header states beyond the end of the file, which libsndfile does not report."""
         stated = stated_size(window.at(0, 12))
         return max(0, stated - window.size) // self._frame_bytes if self._frame_bytes else 0
 
 
 def stated_size(head: bytes) -> int:
-    """Returns the file's size in bytes as its header states it, or 0 where a writer did not know."""
+    """Returns the file's size in bytes as its header states it, or 0 if the writer did not know it."""
     order: Literal["little", "big"] = "little" if head[:4] in (b"RIFF", b"dns.") else "big"
     if head[:4] in (b".snd", b"dns."):
         offset, size = (int.from_bytes(head[at : at + 4], order) for at in (4, 8))
@@ -79,7 +79,7 @@ def stated_size(head: bytes) -> int:
 
 
 def open_plain(window: Window) -> PlainReader | None:
-    """Opens a file of plain samples; gives None where it is none, or where header and size do not agree."""
+    """Opens a file of plain samples; returns None if it is not one, or if its header and its size do not agree."""
     if not window.at(0, 4).startswith(MARKS):
         return None
     try:

@@ -1,4 +1,4 @@
-"""Runs a function on files in processes that may die: a crash or a hang of a decoder takes one file, not the run."""
+"""Runs a function on files in separate processes: if a decoder crashes or hangs, one file is lost and not the run."""
 
 import os
 import signal
@@ -25,7 +25,7 @@ class Failure:
     """Why there is no result for a file.
 
     Attributes:
-        reason: In words that can stand in a table, such as "the decoder crashed on it (SIGSEGV)".
+        reason: A text for a table, such as "the decoder crashed on it (SIGSEGV)".
     """
 
     reason: str
@@ -43,9 +43,9 @@ class Processes:
         self._pool = ProcessPool(count, initializer=_begin, context=get_context("spawn"))
 
     def submit(self, function: Callable[[Item], Result], item: Item, patience: float) -> Callable[[], Result | Failure]:
-        """Has `function(item)` computed, and returns a function that waits for its result; see `parallel.map_files`."""
+        """Starts `function(item)`; returns a function that waits for its result: see `parallel.map_files`."""
         schedule = partial(self._pool.schedule, function, [item], timeout=patience)
-        with _without_interrupts():  # threads and processes that this starts inherit it
+        with _without_interrupts():  # inherited by the threads and processes that are started here
             future = schedule()
         return partial(_outcome, future, patience, schedule)
 
@@ -58,7 +58,7 @@ class Processes:
 def _outcome(
     future: ProcessFuture[Result], patience: float, again: Callable[[], ProcessFuture[Result]] | None
 ) -> Result | Failure:
-    """Waits for a result; calls `again`, if it is given, where the process was ended from outside."""
+    """Waits for a result; if the process was ended from outside and `again` is given, calls `again`."""
     try:
         return future.result()
     except Late:
@@ -77,7 +77,7 @@ def _outcome(
 
 @contextmanager
 def _without_interrupts() -> Iterator[None]:
-    """Holds back Ctrl-C: the terminal sends it to all processes, and this one alone is to act on it."""
+    """Blocks Ctrl-C: the terminal sends it to all processes, and only the main one is to act on it."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
         yield
@@ -86,7 +86,7 @@ def _without_interrupts() -> Iterator[None]:
 
 
 def _begin() -> None:
-    """Keeps the libraries' last words off the terminal, and lets this process end when its parent is killed."""
+    """Hides what libraries print when they crash, and lets this process end when its parent is killed."""
     os.environ["OMP_NUM_THREADS"] = "1"  # for what is imported later, such as torch: each process has a core
     silence = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silence, 2)

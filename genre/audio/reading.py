@@ -1,4 +1,4 @@
-"""Reads recordings of any format, block by block: what a file holds, and what of it is missing."""
+"""Reads recordings of any format, block by block, and finds out what a file holds and what is missing."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,14 +13,14 @@ from genre.audio.ffmpeg import FFmpegReader
 from genre.audio.plain import PlainReader, open_plain
 from genre.audio.windows import Window
 
-SILENCE = 1e-4  # -80 dB of full scale: quieter than the last bit but one of 16
+SILENCE = 1e-4  # -80 dB of full scale: about three steps of a 16-bit sample
 MAX_CHANNELS = 64
 MOST_SECONDS = 3 * 3600  # a longer one would not fit in the memory of a usual computer
 MOST_LEVEL = 1e12  # times full scale: the power of more would leave the range of float32
 BLOCK_LENGTH = 1 << 16  # samples of each channel: fits the processor's cache, and bounds the memory
-PAIRWISE = 8  # channels from which on numpy adds in another order
-# A loss is told above `TOLD_SECONDS` or `TOLD_SHARE`, whichever is less, but not below `PADDING_SECONDS`: that much an
-# encoder adds at both ends, and a decoder takes away again.
+PAIRWISE = 8  # with so many channels or more, numpy adds them in another order
+# A loss is reported above `TOLD_SECONDS` or `TOLD_SHARE`, whichever is less, but not below `PADDING_SECONDS`: so much
+# an encoder adds at both ends, and a decoder removes again.
 TOLD_SECONDS, TOLD_SHARE, PADDING_SECONDS = 0.5, 0.02, 0.1
 
 Waveform = npt.NDArray[np.float32]  # (time,)
@@ -29,15 +29,15 @@ Block = npt.NDArray[np.float32]  # (time, channel)
 
 @dataclass(frozen=True)
 class Recording:
-    """What a recording is, known after every sample of it was decoded.
+    """The properties of a recording, known after all of it was decoded.
 
     Attributes:
         seconds: Its length as decoded.
         sample_rate: In Hz; where it changes inside the file, that of the beginning.
         channels: How many; likewise.
-        peak: Of the mean of all channels, which the spectrogram is of; full scale is 1.
-        missing: What of it could not be decoded, in words; empty if nothing worth telling.
-        lost_seconds: How much that is, as far as packets and headers say.
+        peak: Of the mean of all channels, from which the spectrogram is computed; full scale is 1.
+        missing: A text that says what could not be decoded; empty if nothing, or too little to report.
+        lost_seconds: How much that is, estimated from packets and headers.
         format: Of the file, such as `wav`, `mp3`, `mov` (m4a, mp4) or `ogg`.
         codec: Of the sound, such as `pcm_s16`, `mp3`, `aac` or `vorbis`.
         bit_rate: In bits a second, of the sound alone.
@@ -93,7 +93,7 @@ class Reader:
             yield block
 
     def recording(self, peak: float) -> Recording:
-        """Returns what the recording is; call it after the last block."""
+        """Returns the properties of the recording; call it after the last block."""
         source, seconds = self._source, self._samples / self.sample_rate
         lost, whole, why = self._lost(seconds)
         told = lost > max(PADDING_SECONDS, min(TOLD_SECONDS, TOLD_SHARE * whole))
@@ -122,12 +122,12 @@ class Reader:
 def opened(path: Path) -> Iterator[Reader]:
     """Opens a recording of any format: plain samples through libsndfile, all else through FFmpeg.
 
-    The content counts and not the suffix.
+    The format is found from the content and not from the suffix.
 
     Raises:
         ValueError: It cannot be decoded.
-        OSError: The file cannot be read; also raised at the end of the block, lest an error of the disk pass for the
-            end of the recording.
+        OSError: The file cannot be read; also raised at the end of the `with` block, so that a disk error is not taken
+            for the end of the recording.
     """
     with Window(path) as window:
         source: PlainReader | FFmpegReader | None = None
@@ -155,7 +155,7 @@ def mono(block: Block) -> Waveform:
 
 
 def inspect(path: Path) -> Recording:
-    """Decodes a whole file block by block, and tells what it is and what of it is missing.
+    """Decodes a whole file block by block, and returns its properties and what is missing.
 
     Raises:
         ValueError: It cannot be decoded, holds no samples, too many, or some that are no numbers or beyond any scale.

@@ -1,8 +1,8 @@
-"""Finds repetitions, the same recording more than once in a corpus, by listening: whatever the file, level or cut.
+"""Finds repetitions (the same recording more than once in a corpus) by their sound, also in another format or level.
 
-Candidates are pairs that share landmarks (see `landmarks`). Each is verified peak by peak, over all that the two
-recordings have in common. What a recording repeats within itself, as the loop of a drum machine, counts little: two
-songs may share the loop, but then it fits as well a bar earlier or later.
+Candidates are pairs that share landmarks (see `landmarks`). Each is verified peak by peak, over the time that the two
+recordings have in common. What a recording repeats within itself, such as the loop of a drum machine, counts little:
+two songs may share the loop, but then it also fits a bar earlier or later.
 """
 
 from collections.abc import Mapping
@@ -16,20 +16,20 @@ from genre.audio.landmarks import Integers, candidates
 
 COLUMNS = ("track_a", "track_b", "offset_seconds", "score")
 THRESHOLD = 0.35
-MIN_PEAKS, MIN_SHARE = 20, 0.15  # that coincide; fewer prove nothing
-MIN_OVERLAP = 1 / 3  # of the shorter track
+MIN_PEAKS, MIN_SHARE = 20, 0.15  # peaks that must coincide; fewer prove nothing
+MIN_OVERLAP = 1 / 3  # of the shorter track; a shorter overlap is not compared
 KEY = 1024  # frame * KEY + bin numbers the peaks in their order
 
 
 def find_repetitions(fingerprints: Mapping[str, Fingerprint], *, threshold: float = THRESHOLD) -> pd.DataFrame:
     """Finds the pairs of tracks that hold the same recording.
 
-    Whether a pair is found depends on its two fingerprints alone, not on the rest of the corpus; except where more than
-    a thousand landmarks are the same, as when a recording is there hundreds of times: then each copy is found with the
-    next ones in the order of their names, not with all.
+    Whether a pair is found depends only on its two fingerprints, and not on the rest of the corpus. There is one
+    exception: if more than a thousand landmarks are equal, as when there are hundreds of copies of a recording, each
+    copy is found together with the next ones in the order of their names, not with all.
 
     Args:
-        fingerprints: track -> what `fingerprint` gave.
+        fingerprints: track -> the result of `fingerprint`.
         threshold: Score from which a pair is reported, above 0 and at most 1.
 
     Returns:
@@ -80,7 +80,7 @@ def _score(reference: Integers, other: Integers, offsets: Integers) -> float:
     if (within & covered).sum() < MIN_OVERLAP * total:
         covered = np.ones_like(hit)
     own = within & covered & ~explained
-    # Few peaks that nothing explains prove little: they count as if they were at least a quarter of all.
+    # Few peaks that other offsets do not explain prove little: they count as if they were at least a quarter of all.
     return float(max((hit & own).sum() / max(own.sum(), total / 4), looped))
 
 

@@ -1,8 +1,8 @@
-"""Brings a recording to another sample rate, with the filter of `torchaudio.functional.resample` and without torch.
+"""Resamples a recording with the filter of `torchaudio.functional.resample`, without torch.
 
 The filter is a sine cardinal under a squared cosine, six zero crossings long on each side (Smith, "Digital Audio
 Resampling", ccrma.stanford.edu/~jos/resample). For each position between two samples it has other weights; all of them
-are the rows of one sparse matrix, as the mel filters of `genre.audio.mel` are. A thread needs one core for it.
+are the rows of one sparse matrix, as the mel filters of `genre.audio.mel` are. It uses one core.
 """
 
 import math
@@ -14,8 +14,8 @@ from scipy import sparse
 
 CROSSINGS = 6  # zero crossings of the filter on each side
 ROLLOFF = 0.99  # the filter's cutoff, as a share of half the lower sample rate
-GROUPED = 256  # samples, at least, of which one product makes the output: short periods are put together
-FRAMES_AT_ONCE = 64  # products that are made together: they stay in the processor's cache
+GROUPED = 256  # samples that one product must at least compute: short periods are put together
+FRAMES_AT_ONCE = 64  # products that are computed together: they stay in the processor's cache
 
 Samples = npt.NDArray[np.float32]
 
@@ -48,7 +48,7 @@ def resample(waveform: Samples, old: int, new: int) -> Samples:
 
 
 def filter_reach(old: int, new: int) -> int:
-    """Returns how many samples of the recording before and after an output sample the filter looks at."""
+    """Returns how many samples of the recording before and after an output sample the filter uses."""
     return math.ceil(CROSSINGS * old / (min(old, new) * ROLLOFF))
 
 

@@ -1,4 +1,4 @@
-"""A file on disk, or a part of it, as the decoding libraries read it: no error of theirs, no lost error of the disk."""
+"""A file on disk, or a part of it, for the decoding libraries to read; it keeps disk errors that they would lose."""
 
 import io
 import os
@@ -11,13 +11,13 @@ FAR = 1 << 62  # beyond any file: where a damaged header may send a reader
 class Window(io.RawIOBase):
     """The bytes `start` to `end` of a file, to be read as if they were a file of their own.
 
-    The libraries call `seek` and `readinto` from C code, where an exception is printed or forgotten. So none is raised
-    there: a place that does not exist is a place without bytes, and an error of the disk is kept in `failures`. To a
-    library the file ends at such an error; whoever opened the window must ask `check` before the end is believed.
+    The libraries call `seek` and `readinto` from C code, where an exception is printed or ignored. So none is raised
+    there: a place outside of the file holds no bytes, and a disk error is kept in `failures`. For a library the file
+    ends at such an error; the code that opened the window must call `check` before it takes this for the real end.
 
     Attributes:
-        name: Ends as the file's name does; a library may take the suffix as a hint.
-        failures: The disk's errors, also those that a part of this window met.
+        name: Has the file's suffix, which a library may take as a hint.
+        failures: The disk errors, also those in parts of this window.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class Window(io.RawIOBase):
         return max(0, self._end - self._start)
 
     def check(self) -> None:
-        """Raises the disk's error, if there was one."""
+        """Raises the disk error, if there was one."""
         if self.failures:
             raise self.failures[0]
 
@@ -74,7 +74,7 @@ class Window(io.RawIOBase):
         return self._position
 
     def readinto(self, buffer: Any, /) -> int:
-        """Reads into `buffer`; an error of the disk ends the file and is kept."""
+        """Reads into `buffer`; a disk error ends the file and is kept in `failures`."""
         view = memoryview(buffer).cast("B")
         length = min(len(view), self.size - self._position)
         if length <= 0 or self.failures:

@@ -33,15 +33,15 @@ DAMAGE = (
 def unpack(archive: Path, folder: Path, *, max_bytes: int, max_members: int, max_ratio: float) -> None:
     """Unpacks `archive` into `folder`, which appears when it is complete.
 
-    The archive's content decides its format, not its name. Files get the modes of new files. Names that begin with a
-    slash are taken without it.
+    The format is found from the archive's content, not from its name. Files get the usual modes of new files. A slash
+    at the beginning of a name is removed.
 
     Args:
         archive: The tar or zip file.
-        folder: Where the members go; what is there before is replaced.
-        max_bytes: Most bytes of the unpacked members (of a tar, with its headers), counted while they are read.
-        max_members: Most files and folders.
-        max_ratio: Most unpacked bytes per byte of the archive.
+        folder: Where the members are written; an earlier folder is replaced.
+        max_bytes: The most bytes of unpacked members (of a tar, with its headers), counted while they are read.
+        max_members: The most files and folders.
+        max_ratio: The most unpacked bytes per byte of the archive.
 
     Raises:
         ValueError: The archive is damaged, encrypted or over a limit, or one of its members is a link, a device or
@@ -71,7 +71,7 @@ def _damage_as_one_error(archive: Path) -> Iterator[None]:
 
 
 class _Counted:
-    """A file to read from that raises beyond `left` more bytes, so that nothing fills the memory or the disk."""
+    """A file that raises an error if more than `left` bytes are read, so that nothing fills the memory or the disk."""
 
     def __init__(self, file: IO[bytes], left: int) -> None:
         self._file, self.left = file, left
@@ -92,7 +92,7 @@ class _Counted:
 
 
 def _members(archive: Path, most_bytes: int) -> Iterator[tuple[tarfile.TarInfo, IO[bytes] | None]]:
-    """Yields each member and its content, None for what is no file; each is read before the next is asked for."""
+    """Yields each member and its content (None if it is not a file); each must be read before the next one."""
     with archive.open("rb") as file:
         start = file.read(6)
     if start.startswith(b"PK"):
@@ -106,7 +106,7 @@ def _tar_members(file: IO[bytes], most_bytes: int) -> Iterator[tuple[tarfile.Tar
     with file, tarfile.open(fileobj=cast(IO[bytes], stream), mode="r:") as archive:
         for member in archive:
             yield member, archive.extractfile(member) if member.isreg() else None
-        # tarfile takes a header that is broken or missing for the end of the archive, too, which is a block of zeros.
+        # tarfile takes a broken or missing header for the end of the archive; the real end is a block of zeros.
         if stream.last != bytes(tarfile.BLOCKSIZE):
             raise ValueError("it is cut off, or a header is damaged")
         while stream.read(CHUNK):  # up to the checksum of the compressed file

@@ -1,4 +1,4 @@
-"""Whether a genre can be told from how its files were stored, instead of from how they sound."""
+"""Measures whether the genre can be told from how files were stored, instead of from how they sound."""
 
 from collections.abc import Sequence
 from math import sqrt
@@ -9,8 +9,8 @@ import pandas as pd
 
 from genre.corpus.folder import ScannedFile
 
-# Association of a property of the file with the genre (Cramer's V, 0..1) from which on it is named. The property of
-# a mixed collection is below; where each genre is of one source, it is near 1.
+# A property of the files is reported if its association with the genre (Cramer's V, 0..1) is at least so strong. In a
+# mixed collection it is weaker; if all files of a genre are from one source, it is near 1.
 NOTABLE_ASSOCIATION = 0.6
 
 
@@ -29,10 +29,10 @@ def summary(scanned: Sequence[ScannedFile]) -> dict[str, Any]:
 
 
 def associations(usable: Sequence[ScannedFile]) -> dict[str, float]:
-    """Returns for each property of the files how strongly it goes together with the genre: Cramer's V, bias-corrected.
+    """Returns the association of each property of the files with the genre: Cramer's V, bias-corrected.
 
     Source: Bergsma 2013, "A bias-correction for Cramer's V and Tschuprow's T", J. Korean Stat. Soc. 42:323. Numbers are
-    divided into four classes of equal size. A property that all files share has no association.
+    divided into four classes of equal size. A property that is the same for all files has the association 0.
     """
     rows = [(file.genre, file.recording) for file in usable if file.recording]
     genres = pd.Series([genre for genre, _ in rows])

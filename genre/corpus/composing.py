@@ -29,11 +29,13 @@ def compose_corpus(folder: Path, *, tracks_per_genre: int, seed: int) -> None:
             for _ in tqdm(processes.map(_write_track, jobs), "composing", len(jobs), unit="track", disable=None):
                 pass
     except BrokenProcessPool as error:
-        raise ValueError("a process that composes was ended from outside; if memory is short, close others") from error
+        raise ValueError(
+            "a process that composes was ended from outside; if memory is short, close other programs"
+        ) from error
 
 
 def end_with_parent() -> None:
-    """Lets this process end when the one that started it is killed and cannot end it itself."""
+    """Ends this process when the one that started it is killed, and so cannot end it itself."""
 
     def wait() -> None:
         if parent := parent_process():
@@ -48,6 +50,6 @@ def _write_track(job: tuple[str, int, int, Path]) -> None:
     waveform = synthesis.track_waveform(genre, number, seed=seed)
     path = folder / genre / f"{genre}.{number:05d}.wav"
     path.parent.mkdir(parents=True, exist_ok=True)
-    encoded = io.BytesIO()  # libsndfile does not tell a full disk from other errors
+    encoded = io.BytesIO()  # not to the disk: libsndfile does not distinguish a full disk from other errors
     soundfile.write(encoded, np.round(waveform * 32767).astype(np.int16), SAMPLE_RATE, format="WAV", subtype="PCM_16")
     path.write_bytes(encoded.getbuffer())

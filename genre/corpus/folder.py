@@ -1,4 +1,4 @@
-"""What a folder of recordings holds: a folder per genre, and in it what can be used and what cannot."""
+"""Scans a folder of recordings with a folder per genre: which files can be used, and why the others cannot."""
 
 import os
 import shutil
@@ -27,8 +27,8 @@ class ScannedFile:
     Attributes:
         file: Relative to the corpus's root, with `/`; its first part is the genre.
         reason: Why it cannot be used.
-        is_recording: Whether it is a recording, though perhaps a damaged one; a cover or a playlist is none.
-        recording: What it holds.
+        is_recording: Whether it is a recording, even a damaged one; a cover or a playlist is not.
+        recording: Its properties.
     """
 
     file: str
@@ -43,21 +43,22 @@ class ScannedFile:
 
     @property
     def artist(self) -> str:
-        """The artist by the file's tags, else by its folders GENRE/ARTIST/ALBUM, else nothing."""
+        """The artist in the file's tags, or of its folders GENRE/ARTIST/ALBUM, or an empty text."""
         folders = self.file.split("/")[1:-1]
         return (self.recording.artist if self.recording else "") or (folders[0] if len(folders) > 1 else "")
 
     @property
     def album(self) -> str:
-        """The album by the file's tags, else by the folder it is in below the genre's, else nothing."""
+        """The album in the file's tags, or the folder that it is in below the genre's folder, or an empty text."""
         folders = self.file.split("/")[1:-1]
         return (self.recording.album if self.recording else "") or (folders[-1] if folders else "")
 
 
 def genre_root(folder: Path) -> Path:
-    """Returns the folder that holds the genres' folders: `folder`, or one further down if all else holds no audio.
+    """Returns the folder that holds the genres' folders: `folder`, or a folder below it.
 
-    So `genres/` in GTZAN's archive is stepped over, and `Data/genres_original/` in its copy on Kaggle.
+    If only one folder holds recordings, and it has folders with recordings in it, they are taken for the genres. This
+    finds `genres/` in GTZAN's archive, and `Data/genres_original/` in its copy on Kaggle.
 
     Raises:
         ValueError: There are no folders with recordings in them.
@@ -83,7 +84,7 @@ def _is_recording(path: Path) -> bool:
 
 
 def _entries(folder: Path) -> Iterator[Path]:
-    """Yields all below `folder` but folders; a link to a folder counts as one entry, and is not followed.
+    """Yields all files below `folder`; a link to a folder counts as a file, and is not followed.
 
     Raises:
         OSError: A folder cannot be read, which must not look as if it were empty.
@@ -100,10 +101,11 @@ def _entries(folder: Path) -> Iterator[Path]:
 def scan(folder: Path, *, min_seconds: float) -> list[ScannedFile]:
     """Decodes every recording below `folder` once and returns what each file is, sorted by name.
 
-    Decoding runs in processes: where a decoder crashes or hangs, the file is excluded with that reason.
+    Decoding runs in separate processes: if a decoder crashes or hangs, the file is excluded with that reason.
 
     Raises:
-        OSError: A file or folder cannot be read for a reason that may pass: to leave it out would change the corpus.
+        OSError: A file or folder cannot be read for a reason that may be temporary; without it the corpus would be
+            another one.
     """
     named = [_by_name(path, folder) for path in sorted(_entries(folder))]
     waiting = [file.file for file in named if not file.reason]
@@ -121,7 +123,7 @@ def scan(folder: Path, *, min_seconds: float) -> list[ScannedFile]:
 
 
 def _by_name(path: Path, folder: Path) -> ScannedFile:
-    """Returns what the name and the beginning of a file tell, without decoding it."""
+    """Returns what can be found from the name and the beginning of a file, without decoding it."""
     file = path.relative_to(folder).as_posix()
     problem = _unprintable(file)
     if problem:

@@ -1,4 +1,4 @@
-"""Where GTZAN and a public sample of it can be fetched, and how to check what was fetched."""
+"""The addresses of GTZAN and of a public sample of it, and checks of the archives that were fetched."""
 
 import hashlib
 import os
@@ -10,10 +10,10 @@ from genre.corpus import archives
 from genre.corpus.mirrors import Mirror
 from genre.pipeline import tables
 
-# Two archives go by the name genres.tar.gz. One holds .wav files: Hugging Face's, of a fixed revision.
+# Two different archives are named genres.tar.gz. One holds .wav files: Hugging Face's, of a fixed revision.
 REVISION = "d2146561ecc7df707d9e6b8318885fe6a39668a2"
 WAV_SHA256 = "b28cc067ff6199bd826f5d1a6931458586d64acae7f44b2e882b7a97af057531"
-# The other one is the original, of .au files. Its host is gone; `id_` asks the Internet Archive for unchanged bytes.
+# The other one is the original, with .au files. Its host is gone; `id_` asks the Internet Archive for unchanged bytes.
 AU_URL = "https://web.archive.org/web/20220328223413id_/http://opihi.cs.uvic.ca/sound/genres.tar.gz"
 AU_SHA256 = "24347e0223d2ba798e0a558c4c172d9d4a19c00bb7963fe055d183dadb4ef2c6"
 WAV_PATH = f"datasets/marsyas/gtzan/resolve/{REVISION}/data/genres.tar.gz"
@@ -47,7 +47,8 @@ def gtzan_archives() -> tuple[Mirror, ...]:
 def mini_archives(folder: Path) -> tuple[Mirror, ...]:
     """Returns the mirror of the 100-track sample, or the addresses in GENRE_MINI_MIRRORS.
 
-    GitHub packs a commit anew at times, so the archive has no checksum that lasts; its recordings do, see `check_mini`.
+    GitHub sometimes packs a commit again to other bytes, so the archive has no fixed checksum. `check_mini` checks the
+    recordings in it instead.
     """
     urls = _addresses("GENRE_MINI_MIRRORS") or [MINI_URL]
     return tuple(Mirror(url, None, name="gtzan-mini.tar.gz", check=partial(check_mini, folder=folder)) for url in urls)
@@ -63,7 +64,7 @@ def check_mini(path: Path, folder: Path) -> None:
     It compares the hashes that git gives to files (`git ls-tree -r` of that commit lists them, too).
 
     Args:
-        path: The archive; it is unpacked beside it for a while.
+        path: The archive; it is unpacked to a temporary folder beside it.
         folder: The folder data/gtzan, with the hashes in `mini_blobs.csv`.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Downloads one address into one file over HTTP: tried again after errors, and resumed where a connection broke off."""
+"""Downloads one file over HTTP: tries again after errors, and resumes where a connection broke off."""
 
 import errno
 import shutil
@@ -12,7 +12,7 @@ from requests.adapters import HTTPAdapter
 from tqdm import tqdm
 
 CHUNK = 1 << 20
-# A body whose size is unknown stops here instead of filling the disk. GTZAN has 1.2 GB.
+# The download of a body of unknown size ends here, so that it cannot fill the disk. GTZAN has 1.2 GB.
 MOST_BYTES = 1 << 34
 
 
@@ -29,12 +29,12 @@ class RetryPolicy:
     """How long to wait, and how often to try again.
 
     Attributes:
-        connect: Seconds until a connection must stand.
-        read: Seconds in which something must come.
-        tries: Most failures in a row, without `CHUNK` bytes of progress between them.
-        backoff: Seconds from which the waits between tries grow; each wait is twice the one before.
-        longest: Most seconds to wait, also if the server asks for more in Retry-After.
-        lock: Seconds to wait for another process that downloads the same file.
+        connect: The most seconds until a connection is made.
+        read: The most seconds until the next bytes arrive.
+        tries: The most failures in a row, without `CHUNK` bytes of progress between them.
+        backoff: Seconds of the first wait between tries; each wait is twice the one before.
+        longest: The most seconds to wait, also if the server asks for more in Retry-After.
+        lock: The most seconds to wait for another process that downloads the same file.
     """
 
     connect: float = 10
@@ -64,13 +64,13 @@ PATIENT = RetryPolicy()
 
 
 def download(url: str, part: Path, *, resume: bool, policy: RetryPolicy) -> None:
-    """Adds to `part` what it lacks of the file at `url`.
+    """Downloads to `part` the bytes of the file at `url` that it does not hold yet.
 
     Args:
         url: An http:// or https:// address.
         part: The unfinished file, which may exist already; it stays if this raises, to be resumed by the next call.
         resume: If false, a connection that broke off leaves nothing, and the next one starts at the first byte.
-        policy: How patient to be.
+        policy: How long to wait, and how often to try again.
 
     Raises:
         PermanentError: The address does not have the file, or `policy.tries` tries in a row failed.
@@ -105,7 +105,7 @@ def _append_rest(session: requests.Session, url: str, part: Path, policy: RetryP
         raise PermanentError(f"no answer: {_root(error)}") from error
     with response:
         if response.status_code == 416 and offset:
-            return  # nothing comes after the part: it is whole, or else its checksum will tell
+            return  # the part ends where the file does: it is complete, or its checksum will be wrong
         _check_answer(response)
         _save(response, part, start=offset if response.status_code == 206 else 0)  # 200: it ignored the range
 
@@ -147,8 +147,8 @@ def _check_room(folder: Path, needed: int) -> None:
 
 
 def _read(response: requests.Response) -> bytes:
-    # `raw`, because requests would undo a Content-Encoding, which some servers state for what is simply a .gz file;
-    # `read1`, because `read` loses what came of a chunk before the connection broke off.
+    # `raw`, because requests would undo a Content-Encoding, which some servers state for a file that is simply a .gz;
+    # `read1`, because `read` loses the bytes of a chunk that arrived before the connection broke off.
     try:
         data: bytes = response.raw.read1(CHUNK, decode_content=False)
     except urllib3.exceptions.HTTPError as error:

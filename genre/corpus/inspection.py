@@ -1,4 +1,4 @@
-"""Decodes one file of a corpus and says what it holds; processes that may die import this module and little else."""
+"""Decodes one file of a corpus and returns its properties. Processes that decode import this module and little else."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +9,7 @@ from genre.audio.reading import Recording
 
 @dataclass(frozen=True)
 class Inspected:
-    """What decoding a file told: usable if `reason` is empty, and then it has a recording."""
+    """The result of decoding a file: if `reason` is empty, it is usable and has a recording."""
 
     reason: str = ""
     recording: Recording | None = None
@@ -24,7 +24,7 @@ def inspect(folder: Path, min_seconds: float, file: str) -> Inspected:
         file: Relative to the corpus.
 
     Raises:
-        OSError: The file cannot be read for a reason that may pass.
+        OSError: The file cannot be read for a reason that may be temporary.
     """
     try:
         recording = reading.inspect(folder / file)

@@ -1,9 +1,8 @@
-"""The orchestra and the mixing desk of the embedded corpus: sounds and effects, all of them arithmetic.
+"""The instruments and effects of the synthetic corpus, all of them computed.
 
-There are four ways to make a sound here, each a few lines long:
-plucked strings (a delay line that feeds back into itself), wavetables (one period of a wave, read at the pitch
-of the note), bells (frequency modulation) and drums (a gliding sine and a band of noise). What tells a banjo from
-a bass is data: the tables `VOICES` and `DRUMS`.
+There are four ways to make a sound here, each a few lines long: plucked strings (a delay line that feeds back into
+itself), wavetables (one period of a wave, read at the pitch of the note), bells (frequency modulation) and drums (a
+gliding sine and a band of noise). The tables `VOICES` and `DRUMS` hold the parameters in which instruments differ.
 """
 
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from scipy import fft, ndimage, signal
 Waveform = npt.NDArray[np.float64]  # `(time,)`; everything inside is float64, only a finished track is float32
 
 TABLE_SIZE = 2048  # samples in one period of a wavetable
-RELEASE_SECONDS = 0.03  # how a damped note ends; shorter clicks
+RELEASE_SECONDS = 0.03  # time in which a damped note fades out; if it were shorter, a click would be heard
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,7 @@ class Voice:
     rolloff: float = 1.0  # harmonic k has amplitude k ** -rolloff (a string: darkness of the pick)
     odd_only: bool = False  # a closed tube, such as a clarinet, has the odd harmonics only
     drawbars: tuple[float, ...] = ()  # amplitudes of harmonics 1, 2, ... in place of the roll-off
-    brightness_decay: float = 0.0  # the upper harmonics of a struck or filtered note die first
+    brightness_decay: float = 0.0  # the upper harmonics of a struck or filtered note fade out first
     vibrato: float = 0.0  # depth; sets in after a moment, as a player's does
     glide: float = 0.0  # starts this far above (or below) the pitch and slides into it
     unison: int = 1  # players, a little out of tune with each other
@@ -245,9 +244,9 @@ def amplify(name: str, waveform: Waveform, *, sample_rate: int, rng: np.random.G
 def record(
     mix: Waveform, *, reverb_seconds: float, sample_rate: int, rng: np.random.Generator
 ) -> npt.NDArray[np.float32]:
-    """Record a mix `(time,)` to a track, peak below 1: room, equaliser, compressor, noise and level, all by chance.
+    """Record a mix `(time,)` to a track, peak below 1: room, equaliser, compressor, noise and level, all random.
 
-    The equaliser is what keeps the long-term spectrum from giving the genre away.
+    Because of the equaliser, the genre cannot be told from the long-term spectrum alone.
     """
     gains = rng.normal(0.0, 2.2, 10) + rng.normal(0.0, 0.8) * np.arange(-4.5, 5.5)  # dB, an octave each
     if rng.uniform() < 0.2:  # an old or poor recording
@@ -287,8 +286,8 @@ def _room(
 def _compress(waveform: Waveform, ratio: float, sample_rate: int) -> Waveform:
     """Even out loudness: `ratio` dB in become 1 dB out; 1 leaves all as it is.
 
-    Loudness is the power of the 0.1 s around each sample: to hear a stroke coming keeps it from shooting over.
+    Loudness is the power of the 0.1 s around each sample: as it includes what follows, a sudden stroke is not too loud.
     """
     power = ndimage.uniform_filter1d(waveform**2, round(0.1 * sample_rate))
-    power = np.maximum(power, 1e-4 * power.max() + 1e-12)  # silence is not pulled up
+    power = np.maximum(power, 1e-4 * power.max() + 1e-12)  # silence is not amplified
     return np.asarray(waveform * power ** (0.5 / ratio - 0.5))

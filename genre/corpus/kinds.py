@@ -1,8 +1,8 @@
-"""Which files are recordings: by suffix, and by content where the suffix says nothing."""
+"""Decides which files are recordings: by suffix, or by content if the suffix does not decide it."""
 
 from pathlib import Path
 
-# What FFmpeg or libsndfile reads, with the films whose sound is music as often as not.
+# The formats that FFmpeg or libsndfile reads; also films, because their sound may be music.
 SUFFIXES = frozenset(
     f".{name}"
     for name in (
@@ -13,7 +13,7 @@ SUFFIXES = frozenset(
         "wav", "wave", "weba", "webm", "wma", "wmv", "wv",
     )
 )  # fmt: skip
-# Pictures, texts, playlists and such as lie beside music; a playlist of Apple's may even begin as a film does.
+# Pictures, texts, playlists and the like, which often lie beside music. They are never recordings, whatever they hold.
 OTHERS = frozenset(
     f".{name}"
     for name in (
@@ -37,10 +37,10 @@ RATES = (44100, 48000, 32000)  # Hz, MPEG 1; half of it in MPEG 2, a quarter in 
 
 
 def is_recording(path: Path) -> bool:
-    """Returns whether a file is to be read as a recording: by its suffix, or by its content where that is no help.
+    """Returns whether a file is to be read as a recording: by its suffix, or by its content if the suffix is not known.
 
     Raises:
-        OSError: The file has no telling suffix, and cannot be read.
+        OSError: The suffix is not known, and the file cannot be read.
     """
     suffix = path.suffix.lower()
     return suffix in SUFFIXES or (suffix not in OTHERS and has_sound_mark(path))

@@ -1,4 +1,4 @@
-"""What `download` says at its end: what was found, what cannot be used and why, and what tells the genre too easily."""
+"""The lines that `download` prints at its end: what was found, what cannot be used and why, and warnings."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -30,7 +30,7 @@ def lines(scanned: Sequence[ScannedFile]) -> Iterator[str]:
             yield f"warning: {file.file}: {file.recording.missing}"
     untagged = sum(not file.artist for file in usable)
     if usable and 0 < untagged < len(usable):
-        yield f"{_many(untagged, 'track')} without an artist, by tags or folders"
+        yield f"{_many(untagged, 'track')} without an artist in tags or folders"
     yield from _of_sources(usable)
 
 
@@ -39,7 +39,7 @@ def _many(count: int, what: str) -> str:
 
 
 def _of_reasons(unusable: Sequence[ScannedFile]) -> Iterator[str]:
-    """Names the commonest reason, with what to do."""
+    """Names the most frequent reason, and says what to do."""
     kinds = Counter(file.reason.partition(":")[0] for file in unusable)
     for reason, count in kinds.most_common(1):
         advice = ADVICE.get(reason, "see the column reason of the list")
@@ -47,7 +47,7 @@ def _of_reasons(unusable: Sequence[ScannedFile]) -> Iterator[str]:
 
 
 def _of_genres(usable: Sequence[ScannedFile], unusable: Sequence[ScannedFile]) -> Iterator[str]:
-    """Names genres that lost all or most of their recordings."""
+    """Names genres of which at least half of the recordings cannot be used."""
     kept, lost = (Counter(file.genre for file in files if "/" in file.file) for files in (usable, unusable))
     for genre in sorted(lost):
         if lost[genre] >= kept[genre]:
@@ -55,7 +55,7 @@ def _of_genres(usable: Sequence[ScannedFile], unusable: Sequence[ScannedFile]) -
 
 
 def _of_sources(usable: Sequence[ScannedFile]) -> Iterator[str]:
-    """Names properties of the files that go together with the genre: a network learns them instead of the music."""
+    """Names properties of the files by which a network may tell the genre, instead of by the music."""
     found = sorted(associations(usable).items(), key=lambda item: -item[1])
     notable = [f"{name} ({value:.2f})" for name, value in found if value >= NOTABLE_ASSOCIATION]
     if notable:

@@ -1,4 +1,4 @@
-"""Fetches a file from the first mirror that has it, and checks it before it gets its name."""
+"""Fetches a file from the first mirror that has it; the file gets its name only after it was checked."""
 
 import hashlib
 import os
@@ -23,8 +23,8 @@ class Mirror:
 
     Attributes:
         url: An http:// or https:// address.
-        sha256: Checksum of the file. None if the server packs the file anew for each request, never to the same bytes;
-            then `check` looks at the contents.
+        sha256: Checksum of the file. None if the server packs the file again for each request, to other bytes; then
+            `check` checks the contents.
         name: Name of the file in the cache folder.
         check: Raises a `ValueError` for a file with other contents.
     """
@@ -81,7 +81,7 @@ def fetch(mirrors: Sequence[Mirror], folder: Path, *, policy: RetryPolicy = PATI
     Args:
         mirrors: At least one.
         folder: Where the file is kept; it is made if it is missing.
-        policy: How patient to be.
+        policy: How long to wait, and how often to try again.
 
     Raises:
         ValueError: No mirror works (the message names each with its reason), `folder` cannot be written, or another
@@ -133,7 +133,7 @@ def _fetch_from_one(mirror: Mirror, folder: Path, policy: RetryPolicy) -> Path:
     problem = mirror.file_problem(part)
     if problem:
         part.unlink()
-        if resumed:  # the old part may have been of another file: once more, from the first byte
+        if resumed:  # the old part may have been of another file: try once more, from the first byte
             return _fetch_from_one(mirror, folder, policy)
         raise http.PermanentError(problem)
     return part.replace(folder / mirror.name)

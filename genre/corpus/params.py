@@ -8,14 +8,14 @@ from genre.pipeline.settings import Section
 
 
 class DataSource(Section):
-    """Which corpus the recordings are of."""
+    """The source of the recordings."""
 
     section: ClassVar[str] = "data"
     source: Literal["synthetic", "gtzan", "gtzan-mini", "local"]
 
 
 class Data(DataSource):
-    """All that the stage `download` reads."""
+    """All parameters of the stage `download`."""
 
     path: Annotated[str, Field(min_length=1)]
     tracks_per_genre: Annotated[int, Field(ge=2, le=1000)]

@@ -1,4 +1,4 @@
-"""Brings the recordings of the chosen source to a folder: composed, fetched and unpacked, or the user's own."""
+"""Returns a folder with the recordings of the chosen source: composed, fetched and unpacked, or the user's own."""
 
 import os
 from pathlib import Path

@@ -1,9 +1,9 @@
-"""The embedded corpus: music composed and synthesised by this file, under the names of GTZAN's ten genres.
+"""The synthetic corpus: music composed and synthesised by this module, under the names of GTZAN's ten genres.
 
-It is **synthetic**. It exists so that the whole pipeline runs anywhere, in minutes, without a download; accuracy on
-it says nothing about music. A genre here is a table of habits (`STYLES`): tempo, harmony, rhythm, instruments.
-A track draws from its genre's table a key, a tempo, players and patterns; plays them; and is then recorded as badly
-or as well as chance has it, so that the long-term spectrum tells less about the genre than the rhythm does.
+It exists so that the whole pipeline runs anywhere, in minutes, without a download; accuracy on it says nothing about
+music. A genre here is an entry of the table `STYLES`: tempo, harmony, rhythm, instruments. For a track, a key, a tempo,
+players and patterns are drawn from the entry of its genre and played. The result is then recorded with a random
+quality, so that the long-term spectrum tells less about the genre than the rhythm does.
 
 A pattern is a string with a character for each sixteenth of a bar:
 
@@ -34,9 +34,9 @@ MIXOLYDIAN, DORIAN, PHRYGIAN = (0, 2, 4, 5, 7, 9, 10), (0, 2, 3, 5, 7, 9, 10), (
 
 @dataclass(frozen=True)
 class Part:
-    """What one player of a band does. A track draws one of `voices` and two of `patterns`.
+    """The part of one player of a band. For a track, one of `voices` and two of `patterns` are drawn.
 
-    Both are words in a string; a word that stands there twice is twice as likely.
+    Both are strings of words separated by spaces; a word that occurs twice is twice as likely.
     """
 
     voices: str
@@ -51,7 +51,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Style:
-    """The habits of a genre."""
+    """The properties of a genre."""
 
     tempo: tuple[float, float]  # beats a minute
     progressions: tuple[str, ...]  # a chord a bar, as Roman numerals
@@ -65,7 +65,7 @@ class Style:
     reverb: tuple[float, float] = (0.3, 1.5)  # seconds
 
 
-# A table, laid out by hand: voices and patterns first, then what is not as usual.
+# A table, formatted by hand: voices and patterns first, then what differs from the defaults.
 # fmt: off
 _CRASH = Part("crash", "X...............", level=-8, chance=0.6, when="first")
 _FILL = Part("tom", "........x.x.xxxx ............xxxx ..........x.xxxx", level=-4, chance=0.6, when="last")
@@ -271,7 +271,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Song:
-    """What the players agree on before they play."""
+    """What all players of a track have in common."""
 
     style: Style
     tempo: float  # beats a minute
@@ -347,17 +347,17 @@ def _check(genre: str, number: int, seed: int, seconds: float) -> None:
         raise ValueError(f"genre of a track must be one of {', '.join(GENRES)}, got {genre!r}")
     if number < 0 or seed < 0:
         raise ValueError(f"number and seed of a track must be 0 or more, got {number} and {seed}")
-    if not 1 <= seconds < np.inf:  # there may be nothing to hear in less
+    if not 1 <= seconds < np.inf:  # a shorter track may be silent
         raise ValueError(f"seconds of a track must be 1 or more, got {seconds}")
 
 
 def _generator(genre: str, number: int, seed: int, purpose: str) -> np.random.Generator:
-    """Random numbers that only these four decide."""
+    """A random generator that depends only on these four arguments."""
     return np.random.default_rng([seed, number, *genre.encode(), 0, *purpose.encode()])
 
 
 def _song(style: Style, seconds: float, rng: np.random.Generator) -> Song:
-    """Draw what the players share; the chords go on to the end of the bar in which the track ends."""
+    """Draw what the players have in common; the chords last to the end of the bar in which the track ends."""
     tempo = rng.uniform(*style.tempo)
     progression = str(rng.choice(style.progressions)).split()
     bars = int(seconds * tempo / 240.0) + 1
@@ -413,7 +413,7 @@ def _pitches(symbol: str, chord: str, part: Part, song: Song, melody: Iterator[i
 
 
 def _melody(part: Part, song: Song, rng: np.random.Generator) -> Iterator[int]:
-    """An endless walk over the scale, in small steps, within an octave and a half above `part.low`."""
+    """An endless random walk over the scale, in small steps, within an octave and a half above `part.low`."""
     pitches = [pitch for pitch in range(part.low, part.low + 18) if (pitch - song.key) % 12 in song.scale]
     place = len(pitches) // 2
     while True:

@@ -1,4 +1,4 @@
-"""How tracks are named, and the table of them: one row for each usable recording."""
+"""The names of tracks, and their table: one row for each usable recording."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -11,7 +11,7 @@ from genre.pipeline.tables import EXCLUDED, TRACKS
 
 
 def names(recordings: Sequence[str]) -> list[str]:
-    """Names tracks by their files `<genre>/<stem>.<suffix>`: `<genre>/<stem>`, and the suffix where two are alike.
+    """Names tracks after their files `<genre>/<stem>.<suffix>`: `<genre>/<stem>`, with the suffix if two are equal.
 
     GTZAN's `blues/blues.00012.wav` becomes `blues/blues.00012`.
     """
@@ -25,8 +25,8 @@ def tables_of(scanned: Iterable[ScannedFile], root: Path | None) -> tuple[pd.Dat
 
     Args:
         scanned: The files of the corpus.
-        root: The user's own folder, which is read where it is; None if the recordings were moved to the folder of the
-            stage's output. With it, the column `file` is an absolute path.
+        root: The user's own folder, which is read where it is; then the column `file` holds absolute paths. None if the
+            recordings were moved to the folder of the stage's output.
 
     Returns:
         The columns of data/tracks.csv, and those of data/excluded.csv.
@@ -62,5 +62,5 @@ def check_enough(usable: pd.DataFrame, tracks_csv: Path, excluded_csv: Path) -> 
 
 
 def harmless(cell: str) -> str:
-    """Returns the name of a file so that no spreadsheet takes it for a formula."""
+    """Returns the name of a file, changed if a spreadsheet would take it for a formula."""
     return f"./{cell}" if cell.startswith(FORMULA_STARTS) else cell

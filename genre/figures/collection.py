@@ -1,4 +1,4 @@
-"""Which figures the stage `plots` draws, from the tables of metrics and from the spectrograms."""
+"""The figures that the stage `plots` draws, from the tables in `metrics` and from the spectrograms."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -108,7 +108,7 @@ def _spectra(store: SpectrogramStore, table: pd.DataFrame) -> dict[str, npt.NDAr
 
 
 def _augmented(clip: npt.NDArray[np.float32], section: Augment) -> dict[str, npt.NDArray[np.float32]]:
-    """Returns a clip `(mel, frame)` as it is, with each augmentation for certain, and with all of them."""
+    """Returns a clip `(mel, frame)` as it is, with each augmentation alone (at probability 1), and with all of them."""
     sizes = section.model_dump()
     never = {name: 0.0 for name in sizes if name.endswith("_probability")}
     shown = {"original": never}

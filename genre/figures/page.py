@@ -1,7 +1,7 @@
-"""How all figures look: the page, fonts and colours, and how one is saved.
+"""The common look of all figures: size, fonts and colours; and how a figure is saved.
 
-They are made for a white page at 800 pixels of width. They need no display, leave matplotlib's settings as they are,
-and use its own defaults and fonts, so that the same versions of it draw the same bytes on every machine.
+Figures are made for a white page of 800 pixels width. They need no display, do not change matplotlib's settings, and
+use its defaults and fonts, so that the same version of it draws the same bytes on every machine.
 """
 
 import functools
@@ -28,7 +28,7 @@ NAME_WIDTH = 25  # characters in a line of a genre's or system's name, of which 
 # Okabe and Ito (2008), https://jfly.uni-koeln.de/color/: told apart with any colour vision.
 BLUE, ORANGE, GREEN, VERMILLION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 DARK, LIGHT = "#4D4D4D", "#D9D9D9"
-# DejaVu lacks Chinese, Japanese and Korean; the last one draws a box for any letter that no other font has.
+# DejaVu lacks Chinese, Japanese and Korean; the last font draws a box for any letter that no other font has.
 FONTS = ("DejaVu Sans", "Noto Sans CJK JP", "Hiragino Sans", "Yu Gothic", "Malgun Gothic")
 LAST_FONT = "Last Resort High-Efficiency"
 STYLE: dict[str, Any] = {
@@ -58,7 +58,7 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
     def drawn(*args: P.args, **kwargs: P.kwargs) -> Figure:
         with matplotlib.style.context(["default", STYLE]):
             figure = draw(*args, **kwargs)
-            # Each pass of the layout starts from the last one and moves things a little: one pass, then no more.
+            # Each pass of the layout starts from the result of the last and changes it a little: one pass only.
             ConstrainedLayoutEngine().execute(figure)
             return figure
 
@@ -78,7 +78,7 @@ def save(figure: Figure, path: Path) -> None:
 
 
 def wrapped(name: str, width: int, lines: int) -> str:
-    """Breaks a long name into lines, and leaves out of its middle what they cannot hold: names differ at the ends."""
+    """Breaks a long name into lines; if it is still too long, leaves out its middle, as names differ at their ends."""
     shorter = (f"{name[:half]}…{name[-half:]}" for half in range((len(name) - 1) // 2, 0, -1))
     wraps = (textwrap.wrap(kept, width) for kept in (name, *shorter))
     return "\n".join(next(wrap for wrap in wraps if len(wrap) <= lines))
@@ -95,6 +95,6 @@ def name_ticks(axis: Axis, names: Sequence[str], *, rotation: int = 0, reverse: 
 
 
 def colour_bar(figure: Figure, image: ScalarMappable, panels: Sequence[Axes], label: str) -> None:
-    """Explains the colours at the right of the panels, by a bar of about one size in figures of all heights."""
+    """Draws a colour bar at the right of the panels, of about the same size in figures of all heights."""
     shrink = min(1.0, 3.6 / figure.get_figheight())
     figure.colorbar(image, ax=panels, label=label, shrink=shrink, aspect=24, fraction=0.05)

@@ -1,4 +1,4 @@
-"""Small pictures of spectrograms, which a page holds by the hundred."""
+"""Small pictures of spectrograms, of which a page can hold hundreds."""
 
 import io
 
@@ -11,7 +11,7 @@ from genre.figures.page import Values
 from genre.figures.spectrograms import LEVELS
 
 WIDTH, HEIGHT = 240, 48  # pixels
-SHADES = 24  # so few that a picture takes some 4 kB
+SHADES = 24  # few, so that a picture takes only some 4 kB
 
 
 def picture(mel_specgram: Values) -> bytes:

@@ -1,4 +1,4 @@
-"""The page of results: the numbers of metrics, and every held-out track to listen to."""
+"""The page of results: the figures of metrics.json, and every held-out track with a player."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,7 +22,7 @@ PICTURES = 400  # in a page at most, some 5 kB each
 def of_results(
     metrics: Path, store: SpectrogramStore, recordings: Mapping[str, Path], model: Mapping[str, Any], page: Path
 ) -> PageContent:
-    """Gathers the page of the held-out tracks: those of valid and test, or of train where there are no others.
+    """Gathers the content of the page: the held-out tracks (valid and test), or those of train if there are no others.
 
     Args:
         metrics: The folder `metrics`.
@@ -56,7 +56,7 @@ def _tracks(
     tracks: pd.DataFrame, clips: pd.DataFrame, store: SpectrogramStore, recordings: Mapping[str, Path],
     model: Mapping[str, Any], page: Path,
 ) -> Iterator[ListedTrack]:  # fmt: skip
-    """Yields the tracks; where there are many, those that are wrong and then those that are unsure get the pictures."""
+    """Yields the tracks; if there are many, only wrong ones, and then unsure ones, get a picture."""
     genres, frame_seconds = genres_of(tracks), _frame_seconds(model)
     unsure = tracks[genres].max(axis=1) < model["calibration"]["unsure_below"]
     wrong = tracks["actual"] != tracks["predicted"]
@@ -81,7 +81,7 @@ def _headline(own: Mapping[str, float], subset: str, count: int, leaks: int | No
         f"of {count} {subset} tracks correct",
         f"95 % interval {own['track_accuracy_low']:.1%} to {own['track_accuracy_high']:.1%}",
     )
-    yield Number(f"{own['clip_accuracy']:.1%}", f"of the {subset} clips correct", "each clip alone, without a vote")
+    yield Number(f"{own['clip_accuracy']:.1%}", f"of the {subset} clips correct", "each clip on its own")
     yield Number(
         f"{own['track_macro_f1']:.1%}",
         "macro F1 by track: each genre counts the same",

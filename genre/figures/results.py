@@ -1,4 +1,4 @@
-"""Figures of results: tables in, a `matplotlib.figure.Figure` out."""
+"""Figures of results: functions that draw a table as a `matplotlib.figure.Figure`."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -29,7 +29,7 @@ from genre.figures.page import (
 
 SUBSET_COLOURS = {"train": BLUE, "valid": ORANGE, "test": GREEN}
 MARKERS = ("o", "s", "^")
-# The two are computed on unlike clips, so that valid may well be the better one in early epochs.
+# The two curves are computed on different clips, so valid may be the better one in early epochs.
 CURVES = {
     "train": ("train: clips as trained on, with augmentation, dropout and label smoothing where params.yaml has them",
               "--", "s"),
@@ -42,7 +42,8 @@ SYSTEM_NAMES = {  # in the order of tables and figures
     "svm_mfcc": "SVM on MFCC statistics",
     "majority": "most frequent genre",
 }
-# cividis from white on, so that nothing looks like nothing; its own low end, a bright yellow, looks like much.
+# cividis reversed and brightened to begin with white: its own first colour, a bright yellow, would make a share of 0
+# look like a large one.
 _DEPTHS = np.linspace(0, 1, 256)
 SHARES = ListedColormap(1 - np.sqrt(_DEPTHS)[:, None] * (1 - colormaps["cividis_r"](_DEPTHS)[:, :3]))
 
@@ -96,7 +97,7 @@ def training_curves(history: pd.DataFrame, best_epoch: int) -> Figure:
 
 @styled
 def confusion_matrix(actual: Sequence[str], predicted: Sequence[str], genres: Sequence[str], *, title: str) -> Figure:
-    """Draws which genre is taken for which: a row for each actual genre, a column for each predicted one.
+    """Draws a confusion matrix: a row for each actual genre, a column for each predicted one.
 
     A cell holds its share of the row in %, and the count below; a cell without a clip or track stays blank. Below the
     title stand the number of clips or tracks and the share of them that is correct.
@@ -161,14 +162,14 @@ def genre_scores(scores: pd.DataFrame, *, title: str) -> Figure:
 
 @styled
 def reliability(confidence: Values, correct: npt.NDArray[np.bool_], *, bins: int = 10, title: str) -> Figure:
-    """Draws how often a confidence comes true, bin by bin, and how many tracks are in each bin.
+    """Draws the accuracy of predictions by their confidence, bin by bin, and how many tracks are in each bin.
 
     The expected calibration error is the mean distance between accuracy and mean confidence of a bin, weighted by the
     bin's count; bins are open below and closed above (Guo et al. 2017, "On Calibration of Modern Neural Networks").
 
     Args:
         confidence: `(track,)` the probability of the predicted genre, in 0..1.
-        correct: `(track,)` whether the prediction was right.
+        correct: `(track,)` whether the prediction was correct.
         bins: Number of bins of equal width.
         title: Stands above, before the expected calibration error.
 
@@ -330,7 +331,7 @@ def _reliability(
         raise ValueError(
             f"confidence and correct must be of equal length and not empty, got {len(confidence)} and {len(correct)}"
         )
-    # Means and rounding in tables may leave 1 by a millionth.
+    # Means, and rounding in tables, may exceed 1 by a millionth.
     outside = confidence[~((confidence >= -1e-6) & (confidence <= 1 + 1e-6))]
     if len(outside):
         raise ValueError(f"a confidence must be in 0..1, got {outside[0]}; run the evaluate stage again")

@@ -19,7 +19,7 @@ def mean_spectra(spectra: Mapping[str, Values], *, mel_frequencies: Values) -> F
     """Draws the mean spectrum of each genre in a grid, in the order given, with the spread of its tracks around it.
 
     The band holds 80 % of the genre's tracks at each frequency (quantiles 10 and 90 %). The line of the mean over all
-    genres is the same in all panels: what a genre differs in is the distance to it.
+    genres is the same in all panels: its distance from the genre's mean shows how the genre differs.
 
     Args:
         spectra: Genre -> `(track, n_mels)`, the mean over time of the mel_specgram of each of its training tracks.

@@ -1,7 +1,8 @@
-"""A page to listen to recordings and look at what a model says of them: one file, which loads nothing from a network.
+"""A web page of recordings with players and a model's predictions: one file, which loads nothing from a network.
 
-The template is web_page.html with web_page.css and web_page.js, of this folder. The page draws itself from one JSON
-text; names are in it as data and never as HTML, and a policy in its head lets it load nothing but recordings.
+The template is web_page.html with web_page.css and web_page.js, in this folder. The script draws the page from one JSON
+text, which holds names as data and never as HTML. The Content-Security-Policy in the page's head allows it to load
+recordings and nothing else.
 """
 
 import base64
@@ -32,9 +33,9 @@ class ListedTrack:
         clips: `(clip, genre)` of its clips, in 0..1.
         starts: Where each clip starts, in seconds.
         predicted: The predicted genre.
-        actual: The actual genre, or None where nobody knows it.
+        actual: The actual genre, or None if it is not known.
         subset: `train`, `valid` or `test`, or None where there are no subsets.
-        unsure: Whether the model is not sure enough to answer.
+        unsure: Whether the highest probability is below the model's threshold.
         picture: A small PNG of its spectrogram, or None.
     """
 
@@ -51,7 +52,7 @@ class ListedTrack:
     picture: bytes | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """Returns what the page needs: means in thousandths, clips in whole percent, which keeps long lists small."""
+        """Returns the JSON value of the track: means rounded to 3 decimals, clips in whole percent, to save space."""
         return {
             "name": self.name,
             "audio": self.audio,
@@ -69,7 +70,7 @@ class ListedTrack:
 
 @dataclass(frozen=True)
 class Number:
-    """A number at the head of the page, such as 85.0%, with what it counts and how sure it is."""
+    """A number at the head of the page, such as 85.0%, with a label and a detail, such as its interval."""
 
     value: str
     label: str

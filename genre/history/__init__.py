@@ -1,1 +1,1 @@
-"""What DVC and git know of earlier runs: commits, experiments, and what dvc.lock says of each."""
+"""Earlier runs as git and DVC keep them: commits, experiments, and the dvc.lock of each."""

@@ -1,4 +1,4 @@
-"""What dvc.lock says of the trained model: its content, its parameters, what it was made from, and what came of it."""
+"""Reads from dvc.lock what belongs to the trained model: its digest, its parameters, its data, and its results."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,8 +19,8 @@ class Trained:
     Attributes:
         model: MD5 of the model file.
         parameters: `section.key` -> value, of all stages.
-        data: File name -> MD5, of the recordings and of what was made of them.
-        outs: Path -> MD5, of the files that came of the model.
+        data: File name -> MD5, of the recordings, tables and spectrograms that it was trained on.
+        outs: Path -> MD5, of the outputs of `train`, and of `evaluate` and `plots` if they were run with this model.
     """
 
     model: str
@@ -30,7 +30,7 @@ class Trained:
 
 
 def read(text: str) -> Trained | None:
-    """Reads the text of dvc.lock; returns None if it knows of no trained model.
+    """Reads the text of dvc.lock; returns None if there is no trained model in it.
 
     Raises:
         ValueError: It is not YAML.
@@ -44,7 +44,7 @@ def read(text: str) -> Trained | None:
         return None
     done = {name for name in AFTER if _digests(stages.get(name, {}), "deps").get(MODEL) == outs[MODEL]}
     used = {path: md5 for path, md5 in _digests(stages["train"], "deps").items() if path in DATA}
-    # What was downloaded, drawn and split is that of the model only if `train` has read it.
+    # The recorded outputs of earlier stages belong to the model only if they are what `train` has read.
     consistent = all(outs.get(path) == md5 for path, md5 in used.items())
     data = {path: outs[path] for path in DATA if path in outs} if consistent else used
     before = [stages[name] for name in stages if name not in ("train", *AFTER) and consistent]

@@ -29,14 +29,14 @@ class Experiment:
 
     Attributes:
         name: Of the experiment, branch or commit, or `workspace`.
-        is_baseline: Whether it is a commit or the workspace, which the experiments under it are compared with.
+        is_baseline: Whether it is a commit or the workspace, with which the experiments below it are compared.
         created: When it was made: the time of today, or the date, as DVC writes it.
         state: `Queued`, `Running` or `Failed`; empty if it has ended well.
         changes: `section.key` -> value, of the params that differ from its baseline.
         metrics: `subset.name` -> value, from metrics/metrics.json.
         linear: Accuracy by track of the linear baseline, on test, or on valid if nothing is tested; None if unknown.
         is_current: Whether params and metrics are those of the workspace.
-        is_best: Whether no other on the same recordings and split has a better validation.
+        is_best: Whether no other one on the same recordings and split is better on valid.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Experiment:
 
     @property
     def merit(self) -> tuple[float, float]:
-        """Accuracy on valid by track, then by clip; the test subset chooses nothing."""
+        """Accuracy on valid by track, then by clip; the test subset is not used to choose."""
         return self.metrics.get("valid.track_accuracy", 0.0), self.metrics.get("valid.clip_accuracy", 0.0)
 
 
@@ -67,7 +67,7 @@ def read(params: Mapping[str, Any]) -> list[Experiment]:
 
 
 def experiments(rows: Sequence[Row], names: Sequence[str] | Any) -> list[Experiment]:
-    """Makes the lines of the table from the rows of `dvc.api.exp_show`, in which each baseline comes before its own.
+    """Makes the lines of the table from `dvc.api.exp_show`, in which each baseline comes before its experiments.
 
     Args:
         rows: As DVC gives them: the workspace first.
@@ -142,7 +142,7 @@ def table(rows: Sequence[Experiment], width: int) -> Table:
             cells += [_percent(one.metrics.get(f"{subset}.clip_accuracy"))] if wide else []
         changes = "\n".join(f"{name}={value}" for name, value in one.changes.items())
         cells += [_percent(one.linear), one.created, one.state or changes]
-        shown.add_row(*map(Text, cells))  # plain text: what is in brackets in a name is no markup
+        shown.add_row(*map(Text, cells))  # plain text: rich would read [...] in a name as markup
     return shown
 
 

@@ -1,4 +1,4 @@
-"""Commits and DVC experiments, and the files that git and DVC keep of them."""
+"""Commits and DVC experiments, and their files in git and in DVC's cache."""
 
 import re
 import subprocess
@@ -14,7 +14,7 @@ EXPERIMENT_REF = re.compile(r"refs/exps/([0-9a-f]{2})/([0-9a-f]{38})/(.+)")  # t
 
 @dataclass(frozen=True)
 class Revision:
-    """A commit, or the workspace if `commit` is empty; `experiment` and `baseline` tell which DVC experiment it is."""
+    """A commit, or the workspace if `commit` is empty; `experiment` and `baseline` are set for a DVC experiment."""
 
     commit: str
     experiment: str = ""
@@ -67,10 +67,10 @@ def experiments() -> list[Revision]:
 
 
 def resolve(names: Sequence[str]) -> list[Revision]:
-    """Finds experiments by name, and commits by what git calls them: branch, tag, hash, range.
+    """Finds experiments by name, and commits by a name that git knows: branch, tag, hash, range.
 
     Raises:
-        ValueError: A name is of neither, or of several experiments.
+        ValueError: A name is neither, or several experiments have it.
     """
     known = experiments()
     by_commit = {revision.commit: revision for revision in known}

@@ -1,1 +1,1 @@
-"""What a trained model says of a recording, from the command line or served."""
+"""Predictions of a trained model for recordings, on the command line or served."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Answer:
-    """What the model says of a recording, or the reason why it says nothing."""
+    """The prediction of a recording, or the reason why there is none."""
 
     path: Path
     prediction: "Prediction | None" = None
@@ -28,10 +28,10 @@ class Answer:
 def predict_all(
     predictor: "Predictor", paths: Sequence[Path], *, step_seconds: float | None = None
 ) -> Generator[Answer, None, None]:
-    """Yields what the model says of each recording, in order; a recording that fails does not stop the others.
+    """Yields the prediction of each recording, in order; a recording that fails does not stop the others.
 
-    Decoding runs in processes: where a decoder crashes or hangs, that is the file's reason, and what it prints is
-    thrown away.
+    Decoding runs in separate processes: if a decoder crashes or hangs, this is the reason why the file has no
+    prediction. What decoders print is not shown.
 
     Raises:
         ValueError: The step is not above 0.

@@ -32,7 +32,7 @@ def find(names: Sequence[str]) -> Found:
     """Finds the recordings that are named, and all below the folders that are named.
 
     Below a folder a file is a recording by its suffix, else by its content. Hidden files and folders, folders made by
-    the system, and links to folders are not visited. What cannot be used is listed, and never raised.
+    the system, and links to folders are not visited. What cannot be used is listed; no error is raised for it.
     """
     found = Found()
     known: set[str] = set()

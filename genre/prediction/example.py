@@ -1,4 +1,4 @@
-"""A recording small enough to go with a model as its example: a chord that dies away."""
+"""A small recording that is stored with a model in MLflow as its example: a chord that fades out."""
 
 import io
 import wave
@@ -26,5 +26,5 @@ def recording() -> bytes:
 
 
 def request() -> pd.DataFrame:
-    """Returns a request as `genre.serving` takes it, of one recording."""
+    """Returns a request with one recording, as `genre.prediction.serving` takes it."""
     return pd.DataFrame({"audio": [recording()]})

@@ -36,7 +36,7 @@ below calibration.unsure_below, the prediction is unsure."""
 
 
 def export(model_pt: Path, onnx: Path) -> float:
-    """Writes the network and all that predicts with it into one file, and checks it against torch.
+    """Writes the network and all that a prediction needs into one file, and compares its probabilities with torch's.
 
     The file takes any number of clips at once. The same model gives the same bytes.
 
@@ -75,7 +75,7 @@ def largest_difference(model_pt: Path, onnx: Path) -> float:
 
 
 class _AllAtOnce(nn.Module):
-    """musicnn without its division of the clips into small groups, which has no form for any number of clips."""
+    """musicnn without its division of clips into small groups, which ONNX cannot express for any number of clips."""
 
     def __init__(self, network: Musicnn) -> None:
         super().__init__()
@@ -98,7 +98,7 @@ def _converted(network: nn.Module, n_mels: int, clip_frames: int) -> Any:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Hides what torch's exporter says of itself: packages it could also use, and its own outdated calls."""
+    """Hides warnings of torch's exporter: about packages it could also use, and about its own outdated calls."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)

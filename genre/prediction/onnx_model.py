@@ -36,7 +36,7 @@ def load(path: Path) -> Trained:
         raise ValueError(f"{path} must be a model that `genre export` wrote: {str(error)[:200]}") from error
 
     def logits(clips: Clip) -> Logits:
-        # One by one: no slower than any more at once, and several of musicnn's would leave the processor's cache.
+        # One by one: this is as fast as several at once, which for musicnn would not fit the processor's cache.
         return np.concatenate([session.run([OUTPUT], {INPUT: clip[None].astype(np.float32)})[0] for clip in clips])
 
     model = trained(path, logits, content)
@@ -46,13 +46,13 @@ def load(path: Path) -> Trained:
 
 def _options() -> onnxruntime.SessionOptions:
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4  # what is wrong is told once, by the exception
+    options.log_severity_level = 4  # errors are reported by the exception, not also by a log message
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # a thread that waits leaves its core
     return options
 
 
 def _parsed(text: str) -> object:
-    """Returns the value of a metadata entry; one that is no JSON, as other programs write them, stays a text."""
+    """Returns the value of a metadata entry; an entry that is not JSON, as other programs write them, stays a text."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
@@ -60,7 +60,7 @@ def _parsed(text: str) -> object:
 
 
 def _check_shapes(path: Path, session: onnxruntime.InferenceSession, model: Trained) -> None:
-    """Checks that the network takes the clips and gives the genres that the metadata tells of."""
+    """Checks that the network's input and output have the dimensions of the clips and genres in the metadata."""
     clip, genres = [model.spectrogram.n_mels, model.clips.clip_frames], [len(model.genres)]
     ends = (session.get_inputs(), session.get_outputs())
     inputs, outputs = ({one.name: one.shape[1:] for one in some} for some in ends)

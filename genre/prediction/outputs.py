@@ -1,4 +1,4 @@
-"""What predictions are written as: JSON, a table, playlists."""
+"""Writes predictions as JSON, as a table and as playlists."""
 
 import csv
 import json
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from genre.prediction.batch import Answer
     from genre.prediction.predictor import Prediction
 
-MARK = "#PLAYLIST-OF:genre predict"  # in the second line: what has it may be written anew
-UNSAFE = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f]')  # what one of the usual file systems refuses
+MARK = "#PLAYLIST-OF:genre predict"  # the second line of our playlists; only files with it are overwritten
+UNSAFE = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f]')  # characters that one of the usual file systems refuses in a name
 
 
 def as_json(path: Path, predicted: "Prediction") -> str:
@@ -38,11 +38,11 @@ def check_output(path: Path, suffix: str, option: str) -> None:
 
     Args:
         path: The file.
-        suffix: That its name must have: without one, or with another, it may be a recording that was named by mistake.
-        option: Of the command line, for messages.
+        suffix: The suffix that its name must have; a file with another one may be a recording, named by mistake.
+        option: The option of the command line, for messages.
 
     Raises:
-        ValueError: The name has another suffix, or is of something else than a file.
+        ValueError: The name has another suffix, or names something that is not a file.
         OSError: Its folder is missing or cannot be written to.
     """
     if path.suffix.lower() != suffix:
@@ -60,11 +60,11 @@ def _check_folder(folder: Path) -> None:
 
 
 def write_table(answers: Sequence["Answer"], genres: Sequence[str], path: Path) -> None:
-    """Writes a row for each recording: the file, its genre, `unsure` or nothing (it failed), and all probabilities."""
+    """Writes a row for each recording: file, genre (or `unsure`, or nothing if it failed), and all probabilities."""
     rows = ([_cell(answer.path), *_said(answer.prediction, genres)] for answer in answers)
     with (
         files.replacing(path.resolve()) as temporary,
-        # A name that is no text is written with escapes: programs refuse a table that is not UTF-8.
+        # A name that is not valid text is written with escapes: programs refuse a table that is not UTF-8.
         temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
     ):
         csv.writer(file, lineterminator="\n").writerows([["file", "genre", *genres], *rows])
@@ -82,7 +82,7 @@ def _said(predicted: "Prediction | None", genres: Sequence[str]) -> list[str | f
 
 
 def playlist_names(genres: Sequence[str]) -> dict[str, str]:
-    """Returns genre -> name of its playlist, safe on every usual file system; names differ also in lower case."""
+    """Returns genre -> name of its playlist, safe on every usual file system; names differ by more than case."""
     names: dict[str, str] = {}
     for genre in genres:
         safe = UNSAFE.sub("_", genre).strip(" .").encode()[:100].decode(errors="ignore") or "genre"
@@ -116,8 +116,8 @@ def _is_ours(playlist: Path) -> bool:
 def write_playlists(answers: Sequence["Answer"], genres: Sequence[str], folder: Path) -> list[str]:
     """Writes a playlist `GENRE.m3u8` for each genre that has recordings; unsure ones are in none.
 
-    Paths are relative to the playlist, so that it goes on working where music and playlists are moved together. A
-    playlist of an earlier run is written anew, or removed if its genre has no recordings now.
+    Paths are relative to the playlist, so that it still works after music and playlists were moved together. A
+    playlist of an earlier run is overwritten, or removed if its genre has no recordings now.
 
     Returns:
         Files that no playlist can hold, because there is a line break in their names.

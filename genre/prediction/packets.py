@@ -9,7 +9,7 @@ from av.error import FFmpegError
 
 
 def digest(path: Path) -> str:
-    """Returns the MD5 of all packets of sound, without decoding them; after damage, of those before it.
+    """Returns the MD5 of all packets of sound, without decoding them; in a damaged file, of those before the damage.
 
     Raises:
         ValueError: The file has no packets of sound.
@@ -20,7 +20,7 @@ def digest(path: Path) -> str:
         path.open("rb") as file,
         suppress(FFmpegError),
         av.open(file, "r") as container,
-    ):  # a name may look like an address
+    ):  # opened here, because FFmpeg takes some file names for addresses
         for packet in container.demux(container.streams.audio):
             md5.update(bytes(packet))
             size += packet.size

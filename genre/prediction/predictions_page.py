@@ -12,11 +12,11 @@ GENRES_SHOWN = 5  # at the head of the page
 
 
 def write_predictions_page(predictions: Iterable[tuple[Path, Prediction]], html_path: Path) -> None:
-    """Writes a page of what a model predicts for recordings, with a player for each; see `genre.figures.web_page`.
+    """Writes a page with a player and the prediction of each recording; see `genre.figures.web_page`.
 
     Args:
-        predictions: Pairs of a recording and what `Predictor.predict` says of it, all by one model.
-        html_path: The page. It links to recordings with a relative path relative to itself, to others absolutely.
+        predictions: Pairs of a recording and the result of `Predictor.predict` for it, all by one model.
+        html_path: The page. Recordings with a relative path are linked relative to the page, the others absolutely.
 
     Raises:
         ValueError: There is no prediction, or the name does not end in .html.
@@ -45,7 +45,7 @@ def _listed(path: Path, predicted: Prediction, html_path: Path) -> ListedTrack:
 
 
 def _headline(tracks: list[ListedTrack]) -> list[Number]:
-    """Counts the recordings of the most frequent genres, and those that the model is unsure of."""
+    """Counts the recordings of the most frequent genres, and those for which the model is unsure."""
     sure = Counter(track.predicted for track in tracks if not track.unsure)
     numbers = [Number(str(count), genre) for genre, count in sure.most_common(GENRES_SHOWN)]
     unsure = sum(track.unsure for track in tracks)

@@ -1,7 +1,7 @@
 """From a file to the spectrogram that a network takes.
 
-A process that decodes does not import torch, and one that has others decode does not import decoders: each of the two
-takes half a gigabyte less with it.
+Processes that decode do not import torch, which takes half a gigabyte of memory, and the process that runs the network
+does not import decoders.
 """
 
 from collections.abc import Iterator
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Prepared:
-    """What became of a file: its spectrogram is the array in `npy`, or there is a reason why it has none."""
+    """The result for a file: its spectrogram is the array in `npy`, or `reason` says why it has none."""
 
     npy: Path | None = None
     reason: str = ""
 
 
 class StoredMel:
-    """A spectrogram `(frame, n_mels)` in a .npy file; frames are read when they are asked for, and not kept."""
+    """A spectrogram `(frame, n_mels)` in a .npy file; frames are read when they are used, and not kept in memory."""
 
     def __init__(self, npy: Path) -> None:
         self._npy = npy
@@ -37,7 +37,7 @@ class StoredMel:
         return self._frames
 
     def __getitem__(self, frames: slice) -> npt.NDArray[np.float16]:
-        # Mapped anew each time: pages of a mapping that stays would count as memory of this process.
+        # Mapped again each time: the pages of a permanent mapping would count as memory of this process.
         return np.array(np.load(self._npy, mmap_mode="r")[frames])
 
 
@@ -65,7 +65,7 @@ def log_mel(path: Path, sizes: Spectrogram) -> npt.NDArray[np.float16]:
 
 
 def prepare(sizes: Spectrogram, numbered: tuple[Path, Path]) -> Prepared:
-    """Writes the spectrogram of a recording to a file: between processes, that takes less memory than to send it.
+    """Writes the spectrogram of a recording to a file, which takes less memory than sending it to another process.
 
     Args:
         sizes: Of the spectrogram.

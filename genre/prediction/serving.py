@@ -1,4 +1,4 @@
-"""The trained model behind MLflow's `models serve`; goes with the model, and needs nothing else of this project."""
+"""The trained model as MLflow's `models serve` calls it; MLflow stores this code with the model."""
 
 import tempfile
 from pathlib import Path
@@ -19,8 +19,8 @@ class Served:
         """Returns `genre` and `probabilities` (genre -> probability) for each row: `audio`, a file's bytes, or `path`.
 
         Raises:
-            MlflowException: A row has neither, or its recording cannot be decoded; the message tells the row, from 0.
-                MLflow answers with it and status 400; to any other error it adds the server's stack trace.
+            MlflowException: A row has neither, or its recording cannot be decoded; the message names the row, from 0.
+                MLflow answers with this message and status 400; to any other error it adds the server's stack trace.
         """
         from mlflow.exceptions import MlflowException
 
@@ -41,7 +41,7 @@ class Served:
                 file.flush()
                 try:
                     predicted = self.predictor.predict(Path(file.name))
-                except (ValueError, OSError) as error:  # names a file of the server
+                except (ValueError, OSError) as error:  # its message names a temporary file of the server
                     raise ValueError(str(error).replace(file.name, "audio")) from error
         elif isinstance(path, str):
             predicted = self.predictor.predict(Path(path))

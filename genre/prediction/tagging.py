@@ -61,7 +61,7 @@ class Journal:
 
 
 def read_journal(path: Path) -> list[Change]:
-    """Reads the changes of a journal; lines that a kill left half written are passed over.
+    """Reads the changes of a journal; lines that a killed process left incomplete are skipped.
 
     Raises:
         ValueError: It is no journal.
@@ -115,7 +115,7 @@ def undo(change: Change) -> str:
 
 
 def leftover(path: Path) -> Path:
-    """Returns the name of the copy that a killed process may have left beside a file; it is short and hidden."""
+    """Returns the path of the copy that a killed process may have left beside a file; its name is short and hidden."""
     name = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]
     return path.with_name(f".genre-tag-{name}.unfinished{path.suffix[:20]}")
 
@@ -142,17 +142,17 @@ def _replace(path: Path, genres: Sequence[str]) -> None:
                 raise ValueError("was changed by another program meanwhile; left as it is")
             copy.replace(path)
         except BaseException:
-            with suppress(OSError):  # the first error counts
+            with suppress(OSError):  # the first error is the one to report
                 copy.unlink(missing_ok=True)
             raise
 
 
 def _as_before(copy: Path, before: os.stat_result) -> None:
-    """Gives the copy the file's mode and owner, and waits until it is on the disk.
+    """Sets the copy's mode and owner to those of the file, and waits until the copy is on the disk.
 
-    The time of the change is a new one: by it, players and backups notice the new tags.
+    The modification time is new, so that players and backups notice the new tags.
     """
-    with suppress(PermissionError):  # only a superuser gives files away
+    with suppress(PermissionError):  # only a superuser may change the owner
         os.chown(copy, before.st_uid, before.st_gid)
     copy.chmod(before.st_mode & 0o7777)
     with copy.open("rb") as file:

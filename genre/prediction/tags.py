@@ -27,7 +27,7 @@ V23, V24 = 3, 4
 
 
 def read(path: Path) -> list[str]:
-    """Returns the genres that the tags name, as they are written there; often one, mostly none.
+    """Returns the genres that the tags name, as they are written there: often none or one.
 
     Raises:
         ValueError: The format has no tags that can be written here, or they are damaged.
@@ -48,7 +48,7 @@ def names(genres: Sequence[str]) -> list[str]:
 
 
 def write(path: Path, genres: Sequence[str]) -> None:
-    """Writes genres into the tags of a file, in place; no genres remove the entry.
+    """Writes genres into the tags of a file, in place; an empty list removes the entry.
 
     ID3 tags keep their version, 2.3 or 2.4.
 
@@ -71,7 +71,7 @@ def write(path: Path, genres: Sequence[str]) -> None:
     with files.naming_full_disk(path):
         try:
             if type(file) in WITH_ID3 and not file.tags and not file.tags.unknown_frames:
-                file.delete()  # mutagen would write tags with nothing in them
+                file.delete()  # otherwise mutagen would write empty tags
             else:
                 file.save(**options)
         except DAMAGED as error:
@@ -88,7 +88,7 @@ def _open(path: Path) -> Any:
     try:
         found = mutagen.File(path)
         if type(found) in WITH_ID3:
-            # Without translation, which would turn tags of ID3v2.3 into those of 2.4, such as the year.
+            # Without translation, which would change tags of ID3v2.3, such as the year, into those of 2.4.
             return type(found)(path, translate=False)
     except DAMAGED as error:
         if isinstance(error.__context__, OSError):

@@ -46,7 +46,7 @@ class Trained:
 
 
 def trained(path: Path, logits: Callable[[Clip], Logits], content: Mapping[str, Any]) -> Trained:
-    """Makes a trained model of what its file holds, and checks each part.
+    """Makes a trained model from the content of its file, and checks each part.
 
     Args:
         path: The model file, for messages.
@@ -71,7 +71,7 @@ def trained(path: Path, logits: Callable[[Clip], Logits], content: Mapping[str, 
 
 
 def _names(genres: Any) -> list[str]:
-    """Returns `genres` if they are names, as the file of a model that was made by hand may have others."""
+    """Returns `genres` if they are names; a model file that was made by hand may hold other values."""
     for genre in genres:
         if not isinstance(genre, str):
             raise ValueError(f"genres must be names, got {shown(genre)} ({type(genre).__name__})")

@@ -1,1 +1,1 @@
-"""Which tracks train, validate and test."""
+"""Assigns tracks to the subsets train, valid and test."""

@@ -1,4 +1,4 @@
-"""Which subset each track of a corpus is in, by the section `split` of params.yaml."""
+"""Assigns each track of a corpus to a subset, by the section `split` of params.yaml."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ def assign(
         lists: The folder data/lists, which holds the user's tables.
 
     Returns:
-        The tracks that take part, with their `subset`; those that do not, `track, reason`; and warnings, a line each.
+        The tracks that are used, with their `subset`; those that are not, `track, reason`; and warnings, a line each.
 
     Raises:
         ValueError: The protocol does not fit the corpus, or a table of the user is wrong.
@@ -48,7 +48,7 @@ def assign(
 def groups_of(
     section: Split, source: str, table: pd.DataFrame, pairs: pd.DataFrame, gtzan_folder: Path, lists: Path
 ) -> list[str]:
-    """Names the group of each row of `table`, by `split.group_by`; arguments and errors are those of `assign`."""
+    """Returns the group of each row of `table`, by `split.group_by`; arguments and errors are those of `assign`."""
     return groups.group_names(table, _together(section, source, table, pairs, gtzan_folder, lists))
 
 

@@ -1,4 +1,4 @@
-"""Groups of tracks that must be in one subset, and what they do to the shares and to leaks."""
+"""Groups of tracks that must be in one subset, the shares that they miss, and pairs of tracks in two subsets."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,10 +10,10 @@ def group_names(table: pd.DataFrame, together: Sequence[Sequence[str]]) -> list[
 
     Args:
         table: Column `track`.
-        together: Lists of tracks that belong together; tracks that `table` lacks still connect.
+        together: Lists of tracks that belong together; a track that is not in `table` still joins the lists it is in.
 
     Returns:
-        A group is named after its first track in alphabetical order; a track in no list is its own group.
+        The name of a group is its first track in alphabetical order; a track in no list is a group of its own.
     """
     parent: dict[str, str] = {}
 
@@ -45,7 +45,7 @@ def straddling(subsets: Mapping[str, str], pairs: pd.DataFrame) -> pd.DataFrame:
 
 
 def missed_shares(assigned: pd.DataFrame, shares: Mapping[str, float]) -> list[str]:
-    """Says in one line for each genre where it misses its share of a subset by more than a track, and why.
+    """Says, in a line for each genre, where it differs from its share of a subset by more than a track, and why.
 
     Args:
         assigned: Columns `track, genre, subset, group`.
@@ -58,7 +58,7 @@ def missed_shares(assigned: pd.DataFrame, shares: Mapping[str, float]) -> list[s
         worst = max(off, key=lambda subset: abs(off[subset]))
         if abs(off[worst]) > 1 + 1e-9:
             lines.append(
-                f"{genre!r} has {counts.get(worst, 0)} of its {len(rows)} tracks in {worst}, asked for were "
+                f"{genre!r} has {counts.get(worst, 0)} of its {len(rows)} tracks in {worst} instead of "
                 f"{shares[worst] * len(rows):.1f}: groups are kept whole, the largest ({largest.index[0]!r}) has "
                 f"{largest.iloc[0]} tracks"
             )

@@ -30,21 +30,21 @@ def not_gtzan(source: str, tracks: pd.DataFrame, folder: Path) -> str | None:
 def filtered_split(folder: Path) -> pd.DataFrame:
     """Returns the fault-filtered split (Kereliuk, Sturm and Larsen 2015): columns `track` and `subset`.
 
-    443 train, 197 valid, 290 test; `jazz/jazz.00054`, which cannot be decoded, is among the first.
+    443 tracks are in train, 197 in valid, 290 in test. `jazz/jazz.00054`, which cannot be decoded, is in train.
     """
     return _table(folder, "filtered_split.csv", tables.SUBSET_LIST)
 
 
 def artists(folder: Path) -> pd.DataFrame:
-    """Returns columns `track`, `artist`, `title` of all 1000 tracks (Sturm 2012); empty text where not known.
+    """Returns columns `track`, `artist`, `title` of all 1000 tracks (Sturm 2012); an empty text if not known.
 
-    Spelling is the source's: two artists are spelled in two ways, see data/gtzan/README.md.
+    The spelling is that of the source, which spells two artists in two ways: see data/gtzan/README.md.
     """
     return _table(folder, "artists.csv", ("track", "artist", "title"))
 
 
 def repetitions(folder: Path) -> list[tuple[str, ...]]:
-    """Returns the groups of tracks that are the same excerpt, each sorted (second-hand, see data/gtzan/README.md)."""
+    """Returns the groups of tracks that are the same excerpt, each sorted; data/gtzan/README.md names the source."""
     grouped = _table(folder, "repetitions.csv", tables.GROUP_LIST)
     return [tuple(sorted(tracks)) for _, tracks in grouped.groupby("group")["track"]]
 

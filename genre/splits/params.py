@@ -1,4 +1,4 @@
-"""The section `split` of params.yaml: which tracks train, validate and test."""
+"""The section `split` of params.yaml: how tracks are assigned to train, valid and test."""
 
 from typing import Annotated, Literal
 
@@ -8,7 +8,7 @@ from genre.spectrograms.params import Clips
 
 
 class Split(Clips):
-    """All of the section; the stage `split` reads what stands here, the length of clips is inherited."""
+    """The whole section. The stage `split` reads the parameters listed here; those of clips are inherited."""
 
     protocol: Literal["stratified", "fault-filtered", "kfold", "file"]
     valid: Annotated[float, Field(ge=0, le=0.9)]

@@ -1,4 +1,4 @@
-"""Protocols: how each track gets its subset (train, valid or test), with groups of tracks kept whole."""
+"""Protocols: how each track is assigned to train, valid or test, with groups of tracks kept whole."""
 
 from collections.abc import Sequence
 
@@ -11,8 +11,8 @@ from genre.pipeline.tables import LEFT_OUT, SUBSETS, held_out
 def stratified(table: pd.DataFrame, *, valid: float, test: float, seed: int, groups: Sequence[str]) -> pd.Series:
     """Draws subsets at random, with the same share of each genre in each, and no group in two.
 
-    Whole groups are assigned in random order, the large ones first, each to the subset that lacks most of its share of
-    the group's genres. Without groups (each track its own) every genre is within one track of its shares.
+    Whole groups are assigned in random order, the large ones first, each to the subset that is furthest below its share
+    of the group's genres. Without groups (each track is its own) every genre is within one track of its shares.
 
     Args:
         table: Columns `track` and `genre`; its order does not matter.
@@ -76,8 +76,8 @@ def _assign_groups(counts: np.ndarray, targets: np.ndarray, random: np.random.Ge
     left = (counts > 0).sum(axis=0)  # groups of each genre that are still to be assigned
     for group in order:
         genres = counts[group] > 0
-        # Three rules, the first counts most: no part ends without a genre, none gets more than its target, and the
-        # group goes where most of the target is missing.
+        # Three rules, in order of importance: no part ends without a genre, none gets more than its target, and the
+        # group is assigned where most of the target is missing.
         without = have[:, genres] == 0
         urgent = (without & (without.sum(axis=0) >= left[genres])).any(axis=1)
         fits = (have + counts[group] <= np.ceil(targets - 1e-9))[:, genres].all(axis=1)
@@ -105,14 +105,14 @@ def listed(table: pd.DataFrame, wanted: pd.DataFrame, *, where: str) -> pd.DataF
     Args:
         table: The corpus: columns `track, genre` and others.
         wanted: The list: columns `track, subset`.
-        where: What the list is called in messages.
+        where: The name of the list in messages.
 
     Returns:
         The rows of `table` that are in the list, with their `subset`.
 
     Raises:
-        ValueError: The list names a track twice or an unknown subset; train would lack a genre, or be empty; no track
-            would be left to evaluate.
+        ValueError: The list names a track twice, or an unknown subset; train would be empty, or lack a genre; or no
+            track would be left to evaluate.
     """
     misspelt = wanted[~wanted["subset"].isin(SUBSETS)]
     if len(misspelt):

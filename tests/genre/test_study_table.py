@@ -58,7 +58,7 @@ def test_a_difference_is_paired_and_says_whether_it_is_sign_flip_p():
     assert study_table.difference("x", good, "y", bad).endswith("): more than chance")
     close = outcomes([(1, 1)] * 19 + [(0, 1)])
     assert study_table.difference("x", close, "y", good).endswith(
-        "no more than chance, which is in the choice of test tracks"
+        "no more than the chance choice of test tracks explains"
     )
 
 

@@ -73,7 +73,9 @@ def test_planted_labels_rank_first_with_their_genre_and_a_row_has_80_characters(
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines[:21])) <= 80
     assert lines[21] == f"2 of 36 labels are suspect; all tracks by rank: {house}/metrics/suspects.csv"
-    assert re.match(r"Judged by the linear baseline, which finds 9\d% of the labels in 4 folds", lines[22])
+    assert re.match(
+        r"Judged by the linear baseline, which predicts the given label of 9\d% of the tracks in 4 folds", lines[22]
+    )
     assert "genre recipe pretrained" in lines[24]
 
 

@@ -82,7 +82,7 @@ def test_a_share_that_groups_made_miss_is_said(tmp_path):
     write_list(tmp_path, "groups.csv", "track,group\n" + "".join(f"{t},{'big' if t < 'a/8' else t}\n" for t in own(10)))
     done = split(tmp_path, own(10), "split.group_by=column", "split.groups=groups.csv", *REAL)
     assert (
-        "warning: 'a' has 8 of its 10 tracks in train, asked for were 6.0: groups are kept whole, the largest ('a/0')"
+        "warning: 'a' has 8 of its 10 tracks in train instead of 6.0: groups are kept whole, the largest ('a/0')"
         in done.stdout
     )
     assert len({subsets(tmp_path)[f"a/{number}"] for number in range(8)}) == 1

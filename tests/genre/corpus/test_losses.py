@@ -41,6 +41,6 @@ def test_formats_that_give_the_genre_away_are_named_and_mixed_ones_are_not():
 
 
 def test_tracks_without_an_artist_are_counted_where_others_have_one():
-    assert "3 tracks without an artist, by tags or folders" in list(
+    assert "3 tracks without an artist in tags or folders" in list(
         losses.lines([*MIXED, *(recording("a", n, artist="") for n in range(3))])
     )

@@ -163,7 +163,7 @@ def test_tag_says_what_it_would_do_and_does_nothing(genre, model_pt, music):
     assert out[2].startswith(f"{music / 'b.ogg'}: Ska -> ")
     assert err[-2:] == [
         "6 recordings: 2 get a genre, 1 get another genre than they have, 3 failed",
-        "nothing was written; add --write to write it",
+        "nothing was written; add --write to write the genres",
     ]
     assert {path: path.read_bytes() for path in music.rglob("*.*")} == before
 

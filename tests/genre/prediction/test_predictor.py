@@ -76,7 +76,7 @@ def test_what_is_predicted_over_time_is_drawn_for_one_file(monkeypatch, capsys, 
     other = song.with_name("other.ogg")
     other.write_bytes(song.read_bytes())
     assert genre(monkeypatch, "predict", song, other, "--figure", png, "--model", model_pt) == 2
-    assert "--figure must get one FILE, got 2; call it once for each" in capsys.readouterr().err
+    assert "--figure must get one recording, got 2; run it once for each" in capsys.readouterr().err
 
 
 def test_a_bad_file_gets_its_line_and_the_others_go_on(monkeypatch, capsys, tmp_path, model_pt, song):

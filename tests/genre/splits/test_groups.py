@@ -25,7 +25,7 @@ def test_a_group_that_is_too_large_is_named():
     names = ["big"] * 8 + list(tracks["track"][8:])
     assigned = tracks.assign(subset=draw(tracks, names), group=names)
     assert groups.missed_shares(assigned, SHARES) == [
-        "'g0' has 8 of its 10 tracks in train, asked for were 6.0: groups are kept whole, the largest ('big') has 8 tracks"
+        "'g0' has 8 of its 10 tracks in train instead of 6.0: groups are kept whole, the largest ('big') has 8 tracks"
     ]
 
 
