@@ -1,6 +1,7 @@
 """How often a model changes its mind when the same recording was stored, played or recorded otherwise.
 
-    python -m benchmarks.robustness MODEL... FOLDER [--split SPLIT.csv] [--tracks N] [--figure PNG] [--outcomes CSV]
+    python -m benchmarks.robustness MODEL... FOLDER [--split SPLIT.csv] [--tracks N]
+        [--only ALTERATION] [--figure PNG] [--outcomes CSV]
 
 MODEL is a model file, or NAME=FILE with a name for the table and the figure. FOLDER has a folder of recordings for each
 genre. Each recording is altered in every way of `benchmarks.alterations`, as one channel at its own sample rate, and
@@ -11,12 +12,12 @@ each model predicts the original and the altered ones. The table says, of each a
 - the same of those for which the model is "unsure" neither before nor after.
 
 With --split, a table `track,genre,subset` of stage split, only its test tracks are taken. With --outcomes, each answer
-is a row `model, recording, genre, alteration, predicted, unsure` of a CSV file; models that the file has already
-are not asked again, so that models can be measured one after another.
+is a row `model, recording, genre, alteration, predicted, unsure` of a CSV file, written after each recording. What the
+file has already is not computed again: a measurement that was stopped goes on, and models can be added one by one.
 """
 
 import argparse
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -45,28 +46,38 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--split", type=Path, help="take only the test tracks of this table")
     parser.add_argument("--tracks", type=int, help="take so many at random (default: all)")
+    parser.add_argument("--only", action="append", choices=tuple(alterations.ALTERATIONS), help="may be repeated")
     parser.add_argument("--figure", type=Path)
     parser.add_argument("--outcomes", type=Path, help="keep the answers in this table")
     arguments = parser.parse_args()
     models = dict(model.split("=", 1) if "=" in model else (model, model) for model in arguments.models)
-    known = arguments.outcomes and arguments.outcomes.is_file()
-    found = tables.read_csv(arguments.outcomes, OUTCOMES) if known else pd.DataFrame(columns=list(OUTCOMES))
-    asked = {name: Predictor(Path(file)) for name, file in models.items() if name not in set(found["model"])}
-    if asked:
-        files = recordings(arguments.folder, arguments.split, arguments.tracks)
-        found = pd.concat([found, pd.DataFrame(answers(asked, files), columns=list(OUTCOMES))])
-    if arguments.outcomes:
-        tables.write_csv(found, arguments.outcomes)
+    found = measured(arguments, {name: Predictor(Path(file)) for name, file in models.items()})
     summaries = {name: pd.DataFrame(summary(found[found["model"] == name])) for name in models}
     for name, table in summaries.items():
-        print(f"\n**{name}**, {table['recordings'].iloc[0]} recordings\n\n{markdown(table)}")
+        print(f"\n**{name}**, {table['recordings'].max()} recordings\n\n{markdown(table)}")
     if arguments.figure:
         page.save(changes(summaries), arguments.figure)
 
 
+def measured(arguments: argparse.Namespace, models: Mapping[str, Predictor]) -> pd.DataFrame:
+    """Returns the answers of OUTCOMES, of which those that the file has are not computed again."""
+    path, rows = arguments.outcomes, []
+    if path and path.is_file():
+        rows = list(tables.read_csv(path, OUTCOMES)[list(OUTCOMES)].itertuples(index=False, name=None))
+    wanted = [ORIGINAL, *(arguments.only or alterations.ALTERATIONS)]
+    files = recordings(arguments.folder, arguments.split, arguments.tracks)
+    for file in tqdm(files, "predicting", unit="recording", disable=None):
+        rows += answers(models, file, wanted, {row[:4] for row in rows})
+        if path:
+            tables.write_csv(pd.DataFrame(rows, columns=list(OUTCOMES)), path)
+    if not rows:
+        raise SystemExit(f"{arguments.folder} holds no recording that can be decoded")
+    return pd.DataFrame(rows, columns=list(OUTCOMES))
+
+
 def recordings(folder: Path, split: Path | None, count: int | None) -> list[Path]:
     """Lists the files, in the order of their names."""
-    files = sorted(path for path in folder.glob("*/*") if path.is_file())
+    files = sorted(path for path in folder.glob("*/*") if path.is_file() and not path.name.startswith("."))
     if split is not None:
         table = tables.read_csv(split, tables.SPLIT)
         test = set(table.loc[table["subset"] == "test", "track"])
@@ -79,22 +90,24 @@ def recordings(folder: Path, split: Path | None, count: int | None) -> list[Path
     return [files[number] for number in sorted(chosen)]
 
 
-def answers(models: Mapping[str, Predictor], files: Sequence[Path]) -> Iterator[tuple[str, str, str, str, str, bool]]:
-    """Yields a row of OUTCOMES for each model, recording and alteration; what cannot be decoded is left out."""
-    for path in tqdm(files, "predicting", unit="recording", disable=None):
-        try:
-            with reading.opened(path) as reader:
-                rate = reader.sample_rate
-            waveform = decoding.decode(path, rate)
-        except ValueError as error:
-            print(f"{path}: {error}; left out")
-            continue
-        for alteration, alter in {ORIGINAL: unaltered, **alterations.ALTERATIONS}.items():
-            altered = alter(waveform, rate)
-            for name, predictor in models.items():
-                prediction = predict(predictor, altered, rate)
-                genre = path.parent.name
-                yield name, f"{genre}/{path.name}", genre, alteration, prediction.genre, prediction.unsure
+def answers(
+    models: Mapping[str, Predictor], path: Path, wanted: Sequence[str], known: Container[tuple[str, ...]]
+) -> Iterator[tuple[str, str, str, str, str, bool]]:
+    """Yields a row of OUTCOMES for each alteration and model that is not known; none if it cannot be decoded."""
+    genre = path.parent.name
+    try:
+        with reading.opened(path) as reader:
+            rate = reader.sample_rate
+        waveform = decoding.decode(path, rate)
+    except ValueError as error:
+        print(f"{path}: {error}; left out")
+        return
+    for alteration in wanted:
+        asked = [name for name in models if (name, f"{genre}/{path.name}", genre, alteration) not in known]
+        altered = {ORIGINAL: unaltered, **alterations.ALTERATIONS}[alteration](waveform, rate) if asked else waveform
+        for name in asked:
+            prediction = predict(models[name], altered, rate)
+            yield name, f"{genre}/{path.name}", genre, alteration, prediction.genre, prediction.unsure
 
 
 def unaltered(waveform: Waveform, _rate: int) -> Waveform:
@@ -112,9 +125,9 @@ def predict(predictor: Predictor, waveform: Waveform, rate: int) -> Prediction:
 def summary(found: pd.DataFrame) -> Iterator[dict[str, object]]:
     """Yields a row for each alteration, of the answers of one model."""
     by_recording = found.set_index(["alteration", "recording"])
-    original = by_recording.loc[ORIGINAL]
     for alteration in found["alteration"].unique():
-        altered = by_recording.loc[alteration].loc[original.index]
+        altered = by_recording.loc[alteration]
+        original = by_recording.loc[ORIGINAL].loc[altered.index]
         changed = (altered["predicted"] != original["predicted"]).to_numpy()
         correct = (altered["predicted"] == original["genre"]).to_numpy()
         sure = ~(altered["unsure"] | original["unsure"]).to_numpy(bool)
@@ -127,23 +140,23 @@ def summary(found: pd.DataFrame) -> Iterator[dict[str, object]]:
 
 def markdown(table: pd.DataFrame) -> str:
     """Returns the summary of one model as a table in Markdown."""
-    lines = ["| | correct | changed | both sure | of these correct | of these changed |\n|---|---|---|---|---|---|"]
+    lines = ["| | correct | changed | both sure | of these correct | of these changed |", "|---|---|---|---|---|---|"]
     for row in table.itertuples():
-        original = row.alteration == ORIGINAL
-        lines.append(
-            f"| {row.alteration} | {row.correct:.0%} | {'' if original else share(row.changed, row.recordings)} | "
-            f"{row.sure} | {row.sure_correct / row.sure if row.sure else np.nan:.0%} | "
-            f"{'' if original else share(row.sure_changed, row.sure)} |"
-        )
+        changed, sure_changed = share(row.changed, row.recordings), share(row.sure_changed, row.sure)
+        cells = [row.alteration, f"{100 * row.correct:.0f} %", changed, f"{row.sure}"]
+        cells += [share(row.sure_correct, row.sure), sure_changed]
+        if row.alteration == ORIGINAL:
+            cells[2] = cells[5] = ""
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
 def share(part: int, whole: int) -> str:
-    """Returns a share with its interval, such as `6 % (2 to 16)`."""
+    """Returns a share with its interval, such as `6 % (2 to 16)`; `none` of nothing."""
     if not whole:
         return "none"
     low, high = wilson(part, whole)
-    return f"{part / whole:.0%} ({100 * low:.0f} to {100 * high:.0f})".replace("%", " %")
+    return f"{100 * part / whole:.0f} % ({100 * low:.0f} to {100 * high:.0f})"
 
 
 @page.styled
