@@ -11,7 +11,7 @@ from genre.console import messages
 
 def main() -> None:
     """Runs the command line; a mistake is told in one line on standard error, with status 2."""
-    arguments = _parser().parse_args()
+    arguments = parser().parse_args()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a file's name may be no text
@@ -19,10 +19,11 @@ def main() -> None:
         raise SystemExit(arguments.run(arguments))
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="genre", description="Music genre classification.")
-    parser.add_argument("--version", action="version", version=f"genre {version('genre')}")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+def parser() -> argparse.ArgumentParser:
+    """Returns the command line with all its commands."""
+    top = argparse.ArgumentParser(prog="genre", description="Music genre classification.")
+    top.add_argument("--version", action="version", version=f"genre {version('genre')}")
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
     for add in (
         _add_predict,
         _add_tag,
@@ -35,7 +36,7 @@ def _parser() -> argparse.ArgumentParser:
         _add_sync,
     ):
         add(commands)
-    return parser
+    return top
 
 
 def _add_predict(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

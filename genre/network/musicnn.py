@@ -1,9 +1,9 @@
 """musicnn: a network that was trained to tag the Million Song Dataset, with a head that is fitted to the genres.
 
 Pons and Serra, "musicnn: Pre-trained convolutional neural networks for music audio tagging", 2019, arXiv:1909.06654.
-The trunk is their model `MSD_musicnn`, and stays as published; only the head, a linear layer on its features, is fitted
-to the genres. The published weights are files of the Python package `musicnn`. It is installed without its
-requirements and never imported: `load_pretrained` reads the files.
+The trunk is their model `MSD_musicnn`; the head, a linear layer on its features, is fitted to the genres. The trunk
+stays as published unless it is trained on (`train.trunk_rate`). The published weights are files of the Python package
+`musicnn`. It is installed without its requirements and never imported: `load_pretrained` reads the files.
 
 In shapes, a `frame` is 16 ms, and `mel` one of 96 bands from 0 to 8 kHz.
 """
@@ -115,12 +115,21 @@ class Trunk(nn.Module):
 
 
 class Musicnn(nn.Module):
-    """The trunk and a head for the genres: gives logits for clips of the store, as the other networks do."""
+    """The trunk and a head for the genres: computes logits for clips of the store, as the other networks do.
+
+    The trunk's batch norms keep their published statistics in training too: batches of few tracks would give others.
+    """
 
     def __init__(self, *, genres: int) -> None:
         super().__init__()
         self.trunk = Trunk()
         self.head = nn.Linear(FEATURES, genres)
+
+    def train(self, mode: bool = True) -> "Musicnn":
+        """Sets the head to training or evaluation; the trunk is always in evaluation mode, which has gradients too."""
+        super().train(mode)
+        self.trunk.eval()
+        return self
 
     def forward(self, mel_specgram: Tensor) -> Tensor:
         """Computes logits: `(batch, mel, frame)` in 0..1 -> `(batch, genre)`."""

@@ -74,15 +74,14 @@ class TrainingRun:
 
 
 @contextmanager
-def training_run(key: str, sections: Mapping[str, Mapping[str, Any]], inputs: Sequence[Path]) -> Iterator[TrainingRun]:
+def training_run(key: str, parameters: Mapping[str, Any], inputs: Sequence[Path]) -> Iterator[TrainingRun]:
     """Opens the run of a training; a training that breaks off ends its run.
 
     Args:
         key: What the training is made from, see `genre.training.run_key`.
-        sections: All of params.yaml: section -> key -> value.
+        parameters: All of params.yaml: `section.key` -> value.
         inputs: The files that the training reads.
     """
-    parameters = {f"{name}.{key}": value for name, section in sections.items() for key, value in section.items()}
     with in_background() as background:
         run = TrainingRun(background, key, parameters, inputs)
         try:

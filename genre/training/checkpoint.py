@@ -104,10 +104,11 @@ def resume(path: Path, key: str, parts: Mapping[str, Stateful]) -> TrainingState
     return state
 
 
-def prune(checkpoint: Path) -> None:
-    """Removes the checkpoint of a finished training, and all but the newest of those that were never gone on with."""
+def prune(*finished: Path | None) -> None:
+    """Removes the files of a finished training, and all but the newest of those that were never gone on with."""
     with suppress(OSError):
-        checkpoint.unlink(missing_ok=True)
-        others = sorted(checkpoint.parent.glob("*.pt"), key=lambda path: path.stat().st_mtime)
-        for path in others[:-KEPT_CHECKPOINTS]:
-            path.unlink()
+        for path in filter(None, finished):
+            path.unlink(missing_ok=True)
+            others = sorted(path.parent.glob("*.pt"), key=lambda other: other.stat().st_mtime)
+            for other in others[:-KEPT_CHECKPOINTS]:
+                other.unlink()

@@ -84,7 +84,8 @@ def discriminant(features: Array, labels: npt.NDArray[np.int64]) -> tuple[Array,
     centres = np.stack([features[labels == genre].mean(axis=0) for genre in range(labels.max() + 1)])
     within = features - centres[labels]
     covariance = within.T @ within / len(features)
-    identity = np.eye(len(covariance)) * np.trace(covariance) / len(covariance)
+    # With one track a genre there is no spread within the genres: the nearest centre then decides.
+    identity = np.eye(len(covariance)) * (np.trace(covariance) / len(covariance) or 1.0)
     weights = np.linalg.solve((1 - SHRINKAGE) * covariance + SHRINKAGE * identity, centres.T).T
     return weights, -(weights * centres).sum(axis=1) / 2
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from genre.network.hardware import Hardware, explained
 from genre.network.inference import evaluate
+from genre.network.musicnn import Musicnn
 from genre.network.unet import conv_weights
 from genre.training import checkpoint
 from genre.training.averaging import MovingAverage
@@ -199,19 +200,34 @@ def _one_epoch(trainer: Trainer, valid: tuple[Tensor, Tensor] | None, epoch: int
 
 
 def _optimizer(network: nn.Module, params: "Train") -> Optimizer:
+    groups = _parameter_groups(network, params)
     if params.optimizer == "adam":
-        return torch.optim.Adam(network.parameters(), params.learning_rate, eps=ADAM_EPSILON_OF_KERAS, fused=True)
-    weights = [parameter for parameter in network.parameters() if parameter.ndim > 1]
-    others = [parameter for parameter in network.parameters() if parameter.ndim <= 1]  # biases and norms do not decay
-    groups = [{"params": weights, "weight_decay": params.weight_decay}, {"params": others, "weight_decay": 0.0}]
+        without_decay = [{**group, "weight_decay": 0.0} for group in groups]
+        return torch.optim.Adam(without_decay, params.learning_rate, eps=ADAM_EPSILON_OF_KERAS, fused=True)
     return torch.optim.AdamW(groups, params.learning_rate, fused=True)  # fused is three times faster on a CPU too
+
+
+def _parameter_groups(network: nn.Module, params: "Train") -> list[dict[str, Any]]:
+    """Divides the parameters by learning rate (a pretrained trunk has one of its own) and by weight decay."""
+    trunk = {id(parameter) for parameter in network.trunk.parameters()} if isinstance(network, Musicnn) else set()
+    groups = []
+    for in_trunk, rate in ((False, params.learning_rate), (True, params.learning_rate * params.trunk_rate)):
+        chosen = [parameter for parameter in network.parameters() if (id(parameter) in trunk) == in_trunk]
+        weights = [parameter for parameter in chosen if parameter.ndim > 1]
+        others = [parameter for parameter in chosen if parameter.ndim <= 1]  # biases and norms do not decay
+        groups += [
+            {"params": members, "lr": rate, "weight_decay": decay}
+            for members, decay in ((weights, params.weight_decay), (others, 0.0))
+            if members
+        ]
+    return groups
 
 
 def _scheduler(optimizer: Optimizer, params: "Train", steps: int) -> LRScheduler:
     if params.schedule == "constant":
         return torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0, total_iters=0)
-    rate = params.learning_rate
-    return torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=max(2, steps), cycle_momentum=False)
+    rates = [group["lr"] for group in optimizer.param_groups]
+    return torch.optim.lr_scheduler.OneCycleLR(optimizer, rates, total_steps=max(2, steps), cycle_momentum=False)
 
 
 def _all_finite(network: nn.Module) -> bool:

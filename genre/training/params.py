@@ -48,6 +48,7 @@ class Train(Computation):
     label_smoothing: Annotated[float, Field(ge=0, le=0.9)]
     mixup: Annotated[float, Field(ge=0, le=10)]
     average: Annotated[float, Field(ge=0, le=0.99999)]
+    trunk_rate: Share
     crops: Literal["random", "fixed"]
     crop_frames: Annotated[int, Field(ge=32, le=8192, multiple_of=32)] | None
     keep: Literal["best", "last"]

@@ -12,7 +12,7 @@ ROWS = [
     {"epoch": n, "train_loss": 2.0 / n, "valid_loss": 2.5 / n, "train_accuracy": 0.1 * n, "valid_accuracy": 0.1 * n}
     for n in (1, 2, 3)
 ]
-SECTIONS = {"data": {"source": "gtzan"}, "train": {"epochs": 3, "crop_frames": None, "learning_rate": 3e-3}}
+PARAMETERS = {"data.source": "gtzan", "train.epochs": 3, "train.crop_frames": None, "train.learning_rate": 3e-3}
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # mlflow's own
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # mlflow's own
 def train(root, key="abc", rows=ROWS, model="model.pt"):
     split = root / "split.csv"
     split.write_text("track,genre,subset\n")
-    with live.training_run(key, SECTIONS, [split]) as run:
+    with live.training_run(key, PARAMETERS, [split]) as run:
         for row in rows:
             run.log_epoch(row)
         run.finish(root / model, best_epoch=2)
@@ -62,7 +62,7 @@ def test_other_inputs_that_give_the_same_model_are_the_same_run(root):
 
 def test_a_training_that_goes_on_completes_its_run(root):
     def interrupted():
-        with live.training_run("abc", SECTIONS, []) as run:
+        with live.training_run("abc", PARAMETERS, []) as run:
             run.log_epoch(ROWS[0])
             raise KeyboardInterrupt
 

@@ -41,6 +41,17 @@ def test_the_same_tracks_give_the_same_bits():
     assert torch.equal(first.bias, second.bias)
 
 
+@pytest.mark.parametrize("genres", [2, 5])
+def test_one_track_of_each_genre_is_enough(genres):
+    clips, labels = features([1] * genres)
+    assert (predicted(fit_head(clips, labels), clips) == labels).all()
+
+
+def test_two_tracks_of_each_genre_can_be_cross_validated():
+    clips, labels = features([2, 2, 2])
+    assert np.isfinite(cross_validated_logits(clips, labels, seed=0)).all()
+
+
 def test_a_feature_that_never_changes_does_no_harm():
     clips, labels = features([8, 8])
     clips[:, :, 3] = 1.0

@@ -22,7 +22,7 @@ from tests.genre.training.test_batches import clips
 CPU = Hardware("cpu", "float32", 1)
 CHOICES = {
     "epochs": 3, "batch_size": 4, "optimizer": "adamw", "learning_rate": 3e-3, "schedule": "one-cycle",
-    "weight_decay": 0.01, "l2_penalty": 0.0, "label_smoothing": 0.1, "mixup": 0.0, "average": 0.0, "devices": 1, "crops": "random", "crop_frames": None,
+    "weight_decay": 0.01, "l2_penalty": 0.0, "label_smoothing": 0.1, "mixup": 0.0, "average": 0.0, "devices": 1, "trunk_rate": 0.0, "crops": "random", "crop_frames": None,
     "keep": "best", "seed": 1, "device": "cpu", "precision": "float32",
 }  # fmt: skip
 

@@ -1,0 +1,98 @@
+"""Fitting a network: by steps from new weights, or a head on the pretrained trunk, which may be trained on."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from genre.network.musicnn import Musicnn, load_pretrained
+from genre.spectrograms import store
+from genre.spectrograms.params import Clips
+from genre.training import fitting
+from genre.training.params import Augment, Train
+from tests.genre.training.test_augment import OFF
+from tests.genre.training.test_loop import CHOICES, CPU, network
+
+CLIPS = Clips(clips_per_track=1, clip_frames=32, clip_spacing="even")
+
+
+def given(spectrograms, n_valid=2, **changes) -> fitting.Material:
+    tracks = list(spectrograms.index)
+    subsets = ["train"] * (len(tracks) - n_valid) + ["valid"] * n_valid
+    table = pd.DataFrame({"track": tracks, "genre": [track[:2] for track in tracks], "subset": subsets})
+    train = Train(**CHOICES | {"epochs": 2, "batch_size": 2, "crops": "fixed"} | changes)
+    return fitting.Material(spectrograms, table, ["g0", "g1"], CLIPS, Augment(**OFF), train, CPU)
+
+
+@pytest.fixture
+def heard(tmp_path):
+    """Six tracks of two genres in musicnn's 96 bands, which differ in which half of the bands is loud."""
+    random = np.random.default_rng(0)
+    items = []
+    for number in range(6):
+        mel = random.uniform(0, 0.3, (40, 96)).astype(np.float16)
+        mel[:, :48] += np.float16(0.6 * (number % 2))
+        items.append((f"g{number % 2}/{number}", mel))
+    paths = tmp_path / "v.npy", tmp_path / "i.csv"
+    store.write(items, 96, *paths)
+    return store.read(*paths)
+
+
+def published() -> dict[str, torch.Tensor]:
+    return load_pretrained().state_dict()
+
+
+def test_a_network_without_validation_has_no_calibration(spectrograms):
+    rows = []
+    state, calibrated = fitting.fit(network(), given(spectrograms, n_valid=0, keep="last"), rows.append)
+    assert [row["epoch"] for row in rows] == [1, 2]
+    assert "valid_loss" not in state.history[0]
+    assert calibrated["temperature"] == 1.0
+
+
+def test_the_trunk_stays_as_it_was_published(heard):
+    net = Musicnn(genres=2)
+    state, _ = fitting.fit(net, given(heard, n_valid=0), lambda _: None)
+    assert len(state.history) == 1
+    assert all(torch.equal(value, state.best[f"trunk.{name}"]) for name, value in published().items())
+
+
+def test_the_trunk_is_trained_on_from_the_fitted_head_and_its_statistics_stay(heard):
+    net = Musicnn(genres=2)
+    state, _ = fitting.fit(net, given(heard, trunk_rate=0.1, learning_rate=1e-4), lambda _: None)
+    assert [row["epoch"] for row in state.history] == [1, 2]
+    assert state.history[-1]["valid_accuracy"] == 1.0
+    for name, value in published().items():
+        moved = not torch.equal(value, state.best[f"trunk.{name}"])
+        assert moved == ("running" not in name and "num_batches" not in name and not name.startswith("tags")), name
+
+
+def test_the_trunk_has_a_lower_rate_than_the_head(heard):
+    net = Musicnn(genres=2)
+    state, _ = fitting.fit(net, given(heard, trunk_rate=1e-2, learning_rate=1e-3, schedule="constant"), lambda _: None)
+    distance = max((value - state.best[f"trunk.{name}"]).abs().max() for name, value in published().items())
+    assert 0 < distance < 1e-4  # four steps of Adam, each of about the learning rate at most
+    assert state.history[0]["learning_rate"] == pytest.approx(1e-3)
+
+
+def test_training_the_trunk_on_needs_a_validation_subset(heard):
+    with pytest.raises(
+        ValueError, match=r"train\.trunk_rate above 0 must have a validation subset.*set split\.valid to"
+    ):
+        fitting.fit(Musicnn(genres=2), given(heard, n_valid=0, trunk_rate=0.1), lambda _: None)
+
+
+def test_a_training_of_the_trunk_that_was_killed_goes_on_to_the_same_bits(heard, tmp_path):
+    options = {"trunk_rate": 0.1, "learning_rate": 1e-4}
+    whole, _ = fitting.fit(Musicnn(genres=2), given(heard, **options), lambda _: None)
+
+    def killed_after_one(row):
+        if row["epoch"] == 1:
+            raise KeyboardInterrupt
+
+    kept = fitting.Material(**{**vars(given(heard, **options)), "checkpoint_path": tmp_path / "c.pt", "key": "k"})
+    with pytest.raises(KeyboardInterrupt):
+        fitting.fit(Musicnn(genres=2), kept, killed_after_one)
+    assert (tmp_path / "c-features.pt").exists()
+    resumed, _ = fitting.fit(Musicnn(genres=2), kept, lambda _: None)
+    assert all(torch.equal(value, resumed.best[name]) for name, value in whole.best.items())
