@@ -72,7 +72,9 @@ def measured(arguments: argparse.Namespace, models: Mapping[str, Predictor]) -> 
             tables.write_csv(pd.DataFrame(rows, columns=list(OUTCOMES)), path)
     if not rows:
         raise SystemExit(f"{arguments.folder} holds no recording that can be decoded")
-    return pd.DataFrame(rows, columns=list(OUTCOMES))
+    order = [ORIGINAL, *alterations.ALTERATIONS]  # that of the rows is by when they were measured
+    found = pd.DataFrame(rows, columns=list(OUTCOMES))
+    return found.sort_values("alteration", key=lambda names: names.map(order.index), kind="stable")
 
 
 def recordings(folder: Path, split: Path | None, count: int | None) -> list[Path]:
