@@ -21,6 +21,13 @@ def test_all_off_changes_nothing():
     assert torch.equal(changed(), CLIPS)
 
 
+def test_a_kind_of_probability_0_draws_no_random_numbers():
+    generator = torch.Generator().manual_seed(0)
+    before = generator.get_state()
+    augment.augment(CLIPS, generator=generator, **OFF)
+    assert torch.equal(generator.get_state(), before)
+
+
 def test_the_seed_decides():
     options = {"noise_probability": 0.5, "shift_probability": 0.5, "time_mask_probability": 0.5}
     assert torch.equal(changed(3, **options), changed(3, **options))
