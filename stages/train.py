@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from genre.audio.params import Spectrogram
 from genre.console import stage
+from genre.console.progress import TrainingBar, activity, progress
 from genre.network import hardware, inference, model_file, musicnn
 from genre.network.params import Model
 from genre.pipeline import tables
@@ -88,9 +89,22 @@ def _fit(
             f"{len(learners.tracks)} tracks, {len(learners)} clips an epoch, on {device.device}, {device.precision}"
             f"{processes}"
         )
-    state = loop.fit(network, learners, valid, train, hardware=device, checkpoint_path=path, key=key, on_epoch=on_epoch)
+    fit = partial(loop.fit, network, learners, valid, train, hardware=device, checkpoint_path=path, key=key)
+    if not group.writes:
+        state = fit()
+        network.load_state_dict(state.best)
+        return state, {}
+    with progress("training", train.epochs * len(learners), "clip") as bar:
+        shown = TrainingBar(bar, train.epochs, len(learners))
+
+        def both(row: dict[str, float]) -> None:
+            shown.on_epoch(row)
+            on_epoch(row)
+
+        state = fit(on_epoch=both, on_steps=shown.on_steps)
     network.load_state_dict(state.best)
-    return state, _calibration(network, valid, clip.clips_per_track, device) if group.writes else {}
+    with activity("calibrating the probabilities on the validation clips"):
+        return state, _calibration(network, valid, clip.clips_per_track, device)
 
 
 def _fit_pretrained(
