@@ -72,7 +72,8 @@ def seed_everything(seed: int) -> None:
     """Makes the same seed give the same bits on the same machine."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     # Only a warning: CUDA's max_pool2d is not deterministic for overlapping windows, and the network's do not overlap.
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    # `torch.use_deterministic_algorithms` does the same, and imports torch's compiler for it, which takes seconds.
+    torch.set_deterministic_debug_mode("warn")
     # This code reads no memory that it has not written; filling new memory would cost 2 % of the time.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.manual_seed(seed)
