@@ -145,9 +145,12 @@ def _tag(arguments: argparse.Namespace) -> int:
 
 def _export(arguments: argparse.Namespace) -> int:
     """Writes the model as ONNX, and prints how closely it agrees with torch."""
-    from genre.prediction import export
+    from genre.console.progress import activity
 
-    difference = export.export(arguments.model, arguments.onnx)
+    with activity(f"writing {arguments.onnx}", logged=False):
+        from genre.prediction import export
+
+        difference = export.export(arguments.model, arguments.onnx)
     megabytes = arguments.onnx.stat().st_size / 1e6
     print(
         f"{arguments.onnx}: {megabytes:.1f} MB; probabilities of random clips differ by {difference:.0e} from torch's"
@@ -208,7 +211,10 @@ def _compare(arguments: argparse.Namespace) -> int:
 
 def _suspects(arguments: argparse.Namespace) -> int:
     """Writes the tracks ranked by how doubtful their labels are, and prints the first ones."""
-    from genre import suspects
+    from genre.console.progress import activity
+
+    with activity("starting", logged=False):
+        from genre import suspects
 
     suspects.main(arguments.csv, arguments.folds, arguments.group_by)
     return 0
@@ -216,7 +222,11 @@ def _suspects(arguments: argparse.Namespace) -> int:
 
 def _sync(arguments: argparse.Namespace) -> int:
     """Adds runs to MLflow; what is there already is not logged again."""
-    from genre.tracking import sync
+    from genre.console.progress import activity
 
+    with activity("connecting to MLflow", logged=False):
+        from genre.tracking import mlflow_store, sync
+
+        mlflow_store.import_mlflow()
     sync.sync(arguments.revisions, all_experiments=arguments.all_experiments, dry_run=arguments.dry_run)
     return 0

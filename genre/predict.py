@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TextIO
 from tqdm import tqdm
 
 from genre.console import messages
+from genre.console.progress import activity
 from genre.prediction import collection, outputs, tags
 
 if TYPE_CHECKING:
@@ -38,9 +39,7 @@ def main(arguments: argparse.Namespace) -> int:
 
 def _answers(arguments: argparse.Namespace, recordings: Sequence[Path]) -> "list[Answer]":
     """Predicts all recordings, prints a line for each, and writes the files that the options name."""
-    from genre.prediction.predictor import Predictor
-
-    predictor = Predictor(arguments.model)
+    predictor = load(arguments.model)
     if arguments.m3u:
         outputs.check_playlists(arguments.m3u, predictor.genres)
     answers = []
@@ -63,6 +62,14 @@ def _answers(arguments: argparse.Namespace, recordings: Sequence[Path]) -> "list
         for file in outputs.write_playlists(answers, predictor.genres, arguments.m3u):
             tell(f"note: {file}: in no playlist, which cannot hold a line break in a name")
     return answers
+
+
+def load(model: Path) -> "Predictor":
+    """Loads a model; on a terminal a line says so, as torch takes seconds."""
+    with activity(f"loading {model}", logged=False):
+        from genre.prediction.predictor import Predictor
+
+        return Predictor(model)
 
 
 def predicted(predictor: "Predictor", recordings: Sequence[Path], step: float | None) -> "Iterator[Answer]":

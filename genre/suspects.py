@@ -22,6 +22,7 @@ import pandas as pd
 from genre import suspects_table
 from genre.audio.params import Spectrogram
 from genre.console.check import check
+from genre.console.progress import activity
 from genre.corpus.params import DataSource
 from genre.evaluation import baselines
 from genre.network import hardware
@@ -54,10 +55,13 @@ def main(csv: Path, folds: int, group_by: str | None = None) -> None:
     # Folds need the protocol kfold, also if a list assigns the subsets train, valid and test.
     settings = Settings.read(overrides=["split.protocol=kfold", *([f"split.group_by={group_by}"] if group_by else [])])
     check(settings)
-    corpus = read(settings)
-    fold = assign_folds(corpus, folds=folds, seed=settings.load(Split).seed)
-    name, classify = make_classifier(settings, corpus)
-    probabilities = out_of_fold(classify, corpus.labels, fold)
+    with activity("reading the corpus", logged=False):
+        corpus = read(settings)
+        fold = assign_folds(corpus, folds=folds, seed=settings.load(Split).seed)
+    with activity("computing what the classifier sees of all tracks", logged=False):
+        name, classify = make_classifier(settings, corpus)
+    with activity(f"predicting each of {folds} folds from the others", logged=False):
+        probabilities = out_of_fold(classify, corpus.labels, fold)
     ranked = suspects_table.rank(list(corpus.table["track"]), corpus.labels, corpus.genres, probabilities)
     tables.write_csv(ranked, csv)
     print(suspects_table.as_text(ranked))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 from genre.console import messages
-from genre.predict import count_of, predicted, show, tell, tell_error, tell_found, untagged
+from genre.predict import count_of, load, predicted, show, tell, tell_error, tell_found, untagged
 from genre.prediction import collection, tagging, tags
 
 if TYPE_CHECKING:
@@ -26,8 +26,6 @@ def main(arguments: argparse.Namespace) -> int:
 
 
 def _tag(arguments: argparse.Namespace) -> int:
-    from genre.prediction.predictor import Predictor
-
     found = collection.find(arguments.paths)
     tell_found(found)
     taggable, failed = _taggable(found.recordings)
@@ -35,7 +33,7 @@ def _tag(arguments: argparse.Namespace) -> int:
     done = Counter(failed=failed, kept=len(taggable) - len(recordings))
     journal = None
     if recordings:
-        predictor = Predictor(arguments.model)
+        predictor = load(arguments.model)
         journal = tagging.Journal(arguments.journal or _journal_of_today()) if arguments.write else None
         for answer in predicted(predictor, recordings, arguments.step):
             done[_one(answer, journal)] += 1

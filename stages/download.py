@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from genre.pipeline.settings import Settings
 
+# DVC warns of an empty folder at every command.
+README = "The recordings are read where they are; data/tracks.csv names them.\n"
+
 
 def main(
     settings: "Settings", gtzan: Path, audio: Path, tracks_csv: Path, excluded_csv: Path, corpus_json: Path
@@ -20,23 +23,28 @@ def main(
     A folder of the user is read where it is, and nothing is copied: the table then has absolute paths, and the folder
     of recordings stays empty.
     """
-    from genre.corpus import associations, folder, losses, sources, tracks
-    from genre.corpus.params import Data
-    from genre.pipeline import files, tables
+    from genre.console.progress import activity
 
-    data, incoming = settings.load(Data), audio.with_name(".incoming")
-    shutil.rmtree(incoming, ignore_errors=True)  # of a run that was killed
-    try:
-        root = folder.genre_root(sources.obtain(data, gtzan, incoming))
-        scanned = folder.scan(root, min_seconds=data.min_seconds)
-        with files.replacing_folder(audio) as new:
-            new.mkdir(parents=True)
-            if root.is_relative_to(incoming):
-                folder.move_usable(scanned, root, new)
-            else:  # DVC warns of an empty folder at every command
-                (new / "README.txt").write_text("The recordings are read where they are; data/tracks.csv names them.\n")
-    finally:
-        shutil.rmtree(incoming, ignore_errors=True)
+    with activity("fetching or making the recordings, and decoding them"):
+        from genre.corpus import associations, folder, losses, sources, tracks
+        from genre.corpus.params import Data
+        from genre.pipeline import files, tables
+
+        data, incoming = settings.load(Data), audio.with_name(".incoming")
+        shutil.rmtree(incoming, ignore_errors=True)  # of a run that was killed
+        try:
+            root = folder.genre_root(sources.obtain(data, gtzan, incoming))
+            scanned = folder.scan(root, min_seconds=data.min_seconds)
+            with files.replacing_folder(audio) as new:
+                new.mkdir(parents=True)
+                if root.is_relative_to(incoming):
+                    folder.move_usable(scanned, root, new)
+                else:
+                    (new / "README.txt").write_text(
+                        "The recordings are read where they are; data/tracks.csv names them.\n"
+                    )
+        finally:
+            shutil.rmtree(incoming, ignore_errors=True)
     usable, excluded = tracks.tables_of(scanned, None if root.is_relative_to(incoming) else root.absolute())
     tables.write_csv(excluded, excluded_csv)
     tables.write_csv(usable, tracks_csv)

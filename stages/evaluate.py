@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
-from tqdm import tqdm
 
 from genre.console import stage
+from genre.console.progress import activity, progress
 from genre.evaluation import baselines, metrics, predictions, pretrained_baseline, report
 from genre.network import hardware, inference, model_file
 from genre.network.params import Computation
@@ -23,6 +23,7 @@ def main(
 ) -> None:
     """Writes the tables of predictions and the metrics into `folder`."""
     computation = settings.load(Computation)
+    tracked = results.begin()
     network, content = model_file.load(model_pt)
     spectrograms, table = store.read(values, index), tables.read_csv(split_csv, tables.SPLIT)
     hardware.seed_everything(computation.seed)
@@ -34,21 +35,26 @@ def main(
         return clips.blocks_of(spectrograms, list(table["track"]), **content["clip_params"])
 
     probabilities, seen = [], []
-    for cuts in tqdm(blocks(), "evaluating", unit="block", disable=None):
-        predicted = inference.predict(network, torch.from_numpy(cuts), hardware=device, temperature=temperature)
-        probabilities.append(predicted.numpy())
-        seen.append(baselines.features(cuts))
+    with progress("predicting all clips", len(table) * content["clip_params"]["clips_per_track"], "clip") as bar:
+        for cuts in blocks():
+            predicted = inference.predict(network, torch.from_numpy(cuts), hardware=device, temperature=temperature)
+            probabilities.append(predicted.numpy())
+            seen.append(baselines.features(cuts))
+            bar.update(len(cuts))
 
     genres = content["genres"]
     of_clips = predictions.of_clips(table, genres, np.concatenate(probabilities))
-    simpler = baselines.predict_all(table, genres, {
-        system: np.concatenate([block[system] for block in seen]) for system in baselines.SYSTEMS
-    })  # fmt: skip
+    with activity("fitting the simpler systems"):
+        simpler = baselines.predict_all(table, genres, {
+            system: np.concatenate([block[system] for block in seen]) for system in baselines.SYSTEMS
+        })  # fmt: skip
     if pretrained_baseline.is_at_hand(content):
-        seed = computation.seed
-        simpler["pretrained"] = pretrained_baseline.predict(table, genres, blocks(), seed=seed, hardware=device)
+        with activity("fitting the pretrained baseline"):
+            seed = computation.seed
+            simpler["pretrained"] = pretrained_baseline.predict(table, genres, blocks(), seed=seed, hardware=device)
     subsets = [subset for subset in tables.SUBSETS if (table["subset"] == subset).any()]
-    scores = metrics.by_subset(of_clips, subsets, unsure_below)
+    with activity("computing the metrics"):
+        scores = metrics.by_subset(of_clips, subsets, unsure_below)
     tables.write_csv(of_clips, folder / "predictions.csv")
     tables.write_csv(predictions.by_track(of_clips), folder / "tracks.csv")
     report.write_confusion(of_clips, folder / "confusion")
@@ -64,7 +70,8 @@ def main(
     if len(fitted := baselines.fitted_clips(training)) < len(training):
         print(f"the simpler systems were fitted to {len(fitted)} of the {len(training)} training clips")
     print(*report.against_baselines(of_clips, simpler, content["network_params"]["network"]), sep="\n")
-    results.record(model_pt, [*folder.glob("*.json"), folder / "predictions.csv", folder / "tracks.csv"], register=True)
+    recorded = [*folder.glob("*.json"), folder / "predictions.csv", folder / "tracks.csv"]
+    results.record(model_pt, recorded, register=True, background=tracked)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ def main(settings: "Settings", audio: Path, tracks_csv: Path, values: Path, inde
     """Writes the spectrograms, their index, and the pairs of tracks that hold the same recording."""
     from genre.audio import features, repetitions
     from genre.audio.params import Spectrogram
+    from genre.console.progress import activity
     from genre.pipeline import tables
     from genre.spectrograms import store
 
@@ -31,8 +32,10 @@ def main(settings: "Settings", audio: Path, tracks_csv: Path, values: Path, inde
             marks[track] = mark
             yield track, mel_specgram
 
-    store.write(spectrograms(), section.n_mels, values, index)
-    pairs = repetitions.find_repetitions(marks)
+    with activity("computing spectrograms and fingerprints"):
+        store.write(spectrograms(), section.n_mels, values, index)
+    with activity("searching for tracks with the same recording"):
+        pairs = repetitions.find_repetitions(marks)
     tables.write_csv(pairs, pairs_csv)
     print(f"{len(table)} tracks; {len(pairs)} pairs of them hold the same recording, see {pairs_csv}")
 

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pandas as pd
 import torch
+from torch import nn
 
 from genre.audio.params import Spectrogram
 from genre.console import stage
+from genre.console.progress import TrainingBar, progress
 from genre.network import hardware, model_file, musicnn
 from genre.network.params import Model
 from genre.pipeline import tables
@@ -58,7 +60,7 @@ def _train(
         return
     key = run_key.run_key(inputs, parameters, {**machine, "devices": group.size})  # another number is another run
     with live.training_run(key, settings.flat(), inputs) as run:
-        state, calibrated = fitting.fit(network, given, run.log_epoch)
+        state, calibrated = _fit(network, given, run.log_epoch)
         tables.write_csv(_history(state), history_csv)
         is_pretrained = isinstance(network, musicnn.Musicnn)
         model_file.save(
@@ -68,6 +70,23 @@ def _train(
         )  # fmt: skip
         run.finish(model_pt, best_epoch=state.best_epoch)
     checkpoint.prune(path, given.features_path)
+
+
+def _fit(
+    network: nn.Module, given: fitting.Material, log_epoch: fitting.OnEpoch
+) -> tuple[checkpoint.TrainingState, dict[str, float]]:
+    """Fits the network with one bar over the clips of all epochs; a head on a fixed trunk has no epochs."""
+    if isinstance(network, musicnn.Musicnn) and not given.train.trunk_rate:
+        return fitting.fit(network, given, log_epoch)
+    clips_an_epoch = int((given.table["subset"] == "train").sum()) * given.clips.clips_per_track
+    with progress("training", given.train.epochs * clips_an_epoch, "clip") as bar:
+        shown = TrainingBar(bar, given.train.epochs, clips_an_epoch)
+
+        def on_epoch(row: dict[str, float]) -> None:
+            shown.on_epoch(row)
+            log_epoch(row)
+
+        return fitting.fit(network, given, on_epoch, shown.on_steps)
 
 
 def _history(state: checkpoint.TrainingState) -> pd.DataFrame:

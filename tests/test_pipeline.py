@@ -17,7 +17,7 @@ ORDER = ["download", "spectrogram", "split", "train", "evaluate", "plots"]
 LOCAL = "${data.path}"  # the user's own recordings, whose place is a parameter
 # Rooms from the bottom up: a room imports from itself and from those before it.
 ROOMS = ["pipeline", "audio", "corpus", "spectrograms", "splits", "network", "training", "evaluation", "figures",
-         "prediction", "history", "tracking", "console"]  # fmt: skip
+         "prediction", "history", "console", "tracking"]  # fmt: skip
 
 
 def paths(entries: list) -> set[str]:

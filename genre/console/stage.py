@@ -11,6 +11,7 @@ from pathlib import Path
 
 import filelock
 
+from genre.console import start
 from genre.console.check import check
 from genre.console.messages import one_line_errors
 from genre.pipeline.settings import Settings
@@ -22,6 +23,7 @@ def run(stage: Callable[..., None]) -> None:
     The stage's parameters name the positional arguments, and `--help` shows them. The whole params file is checked
     first, also the sections of other stages.
     """
+    start.end()
     arguments = vars(_parser(stage).parse_args())
     with one_line_errors():
         settings = Settings.read(arguments.pop("params"), arguments.pop("set"))

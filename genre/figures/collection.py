@@ -108,12 +108,17 @@ def _spectra(store: SpectrogramStore, table: pd.DataFrame) -> dict[str, npt.NDAr
 
 
 def _augmented(clip: npt.NDArray[np.float32], section: Augment) -> dict[str, npt.NDArray[np.float32]]:
-    """Returns a clip `(mel, frame)` as it is, with each augmentation alone (at probability 1), and with all of them."""
+    """Returns a clip `(mel, frame)` as it is, with each augmentation in use alone, and with all of them.
+
+    Each is applied with probability 1.
+    """
     sizes = section.model_dump()
     never = {name: 0.0 for name in sizes if name.endswith("_probability")}
+    used = {name: 1.0 for name in never if sizes[name] > 0}
     shown = {"original": never}
-    shown |= {name.removesuffix("_probability").replace("_", " "): never | {name: 1.0} for name in never}
-    shown["all together"] = dict.fromkeys(never, 1.0)
+    shown |= {name.removesuffix("_probability").replace("_", " "): never | {name: 1.0} for name in used}
+    if used:
+        shown["all together"] = never | used
 
     def applied(certain: dict[str, float]) -> npt.NDArray[np.float32]:
         generator = torch.Generator().manual_seed(EXAMPLE_SEED)

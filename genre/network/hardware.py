@@ -45,7 +45,7 @@ class Hardware:
 
 
 def choose_hardware(device: str, precision: str) -> Hardware:
-    """Chooses the hardware; `auto` takes a GPU if there is one, and bfloat16 where the hardware computes in it.
+    """Chooses the hardware; `auto` takes a GPU if there is one, and bfloat16 where the hardware is faster in it.
 
     Raises:
         ValueError: The device asked for is not there.
@@ -56,22 +56,24 @@ def choose_hardware(device: str, precision: str) -> Hardware:
     if not present[device]:
         raise ValueError(f"train.device {device} is not on this machine; set it to auto or cpu")
     if precision == "auto":
-        precision = "bfloat16" if _computes_bfloat16(device) else "float32"
+        precision = "bfloat16" if _is_faster_in_bfloat16(device) else "float32"
     return Hardware(device, precision, torch.get_num_threads())
 
 
-def _computes_bfloat16(device: str) -> bool:
+def _is_faster_in_bfloat16(device: str) -> bool:
     if device == "cuda":
         return torch.cuda.get_device_capability() >= (8, 0)
-    flags = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")  # not public, so they may be gone
-    return device == "cpu" and any(getattr(torch.cpu, flag, bool)() for flag in flags)
+    # Without tiles, AVX-512 alone computes in bfloat16 a quarter slower than in float32, see docs/benchmarks.md.
+    has_tiles = getattr(torch.cpu, "_is_amx_tile_supported", bool)  # not public, so it may be gone
+    return device == "cpu" and bool(has_tiles())
 
 
 def seed_everything(seed: int) -> None:
     """Makes the same seed give the same bits on the same machine."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     # Only a warning: CUDA's max_pool2d is not deterministic for overlapping windows, and the network's do not overlap.
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    # `torch.use_deterministic_algorithms` does the same, and imports torch's compiler for it, which takes seconds.
+    torch.set_deterministic_debug_mode("warn")
     # This code reads no memory that it has not written; filling new memory would cost 2 % of the time.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.manual_seed(seed)

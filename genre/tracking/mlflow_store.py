@@ -76,15 +76,23 @@ def enabled() -> bool:
     return os.environ.get("GENRE_TRACKING", "on").lower() not in ("off", "0", "false", "no")
 
 
+def import_mlflow() -> None:
+    """Imports mlflow, which takes seconds, with the settings of this project."""
+    for name, value in SETTINGS.items():
+        os.environ.setdefault(name, value)
+    import mlflow.tracking.client
+
+    del mlflow
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
+
+
 class Store:
     """Connects when it is made, and makes the store if it is new."""
 
     def __init__(self) -> None:
-        for name, value in SETTINGS.items():
-            os.environ.setdefault(name, value)
+        import_mlflow()
         from mlflow import MlflowClient
 
-        logging.getLogger("mlflow").setLevel(logging.WARNING)
         self.file_lock = FileLock(repository() / "mlflow.db.lock")
         with self.lock():  # two processes that make the same new database get in each other's way
             self.client = MlflowClient(address())

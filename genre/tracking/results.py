@@ -12,7 +12,7 @@ from genre.pipeline import tables
 from genre.pipeline.files import md5
 from genre.pipeline.settings import repository
 from genre.tracking import registry
-from genre.tracking.mlflow_store import SPLIT, Store, address, data_of, database, enabled, held_files
+from genre.tracking.mlflow_store import SPLIT, Store, address, data_of, database, enabled, held_files, import_mlflow
 from genre.tracking.tags import FILES, KEY, MODEL, experiment_tags, name_of, study_of
 from genre.tracking.worker import Background
 
@@ -22,13 +22,23 @@ PATIENCE = {"local": 120.0, "server": 15.0}  # seconds; making a local database 
 ADVICE = "the results are on disk, and `genre sync` brings them to MLflow later"
 
 
-def record(model_pt: Path, paths: Sequence[Path], *, register: bool = False) -> None:
+def begin() -> Background:
+    """Begins the work with MLflow that `record` ends: mlflow is imported in the background, while the stage works."""
+    background = in_background()
+    background.submit(import_mlflow)
+    return background
+
+
+def record(
+    model_pt: Path, paths: Sequence[Path], *, register: bool = False, background: Background | None = None
+) -> None:
     """Adds files to the run of a model, without failing the stage that calls it.
 
     Args:
         model_pt: The model file, by which the run is found.
         paths: The files; pictures and pages go to the folder figures of the run, others to metrics.
         register: Whether the model becomes a version of the registered model.
+        background: What `begin` returned, if it was called.
     """
 
     def job() -> None:
@@ -39,8 +49,8 @@ def record(model_pt: Path, paths: Sequence[Path], *, register: bool = False) -> 
         files = {f"{'figures' if path.suffix in SHOWN else 'metrics'}/{path.name}": path for path in paths}
         complete(store, trained, name_of(digest), experiment_tags(), files, model_pt if register else None)
 
-    with in_background() as background:
-        background.submit(job)
+    with background or in_background() as working:
+        working.submit(job)
 
 
 def in_background() -> Background:
@@ -49,7 +59,7 @@ def in_background() -> Background:
         PATIENCE["local" if database() else "server"],
         f"MLflow at {address()} does not take part; {ADVICE}",
     )
-    return Background(patience=patience, advice=advice, drops=not enabled())
+    return Background(what="MLflow", patience=patience, advice=advice, drops=not enabled())
 
 
 def key_note(model: str) -> Path:

@@ -6,6 +6,10 @@ import threading
 from collections.abc import Callable
 from typing import Self
 
+from genre.console.progress import activity
+
+SILENCE = 1.0  # seconds that are waited without a word
+
 Job = Callable[[], None]
 
 
@@ -13,13 +17,14 @@ class Background:
     """Does jobs one after the other in a thread; the first that fails ends it, with one warning.
 
     Attributes:
+        what: What the jobs work with, for the line that says that it is waited for.
         patience: Seconds that the end of a `with` block waits for what is left to do.
         advice: The end of the warning: what the user does now.
         drops: Whether jobs are dropped: after a failure, or from the beginning.
     """
 
-    def __init__(self, *, patience: float, advice: str, drops: bool = False) -> None:
-        self.patience, self.advice, self.drops = patience, advice, drops
+    def __init__(self, *, patience: float, advice: str, what: str = "the background", drops: bool = False) -> None:
+        self.what, self.patience, self.advice, self.drops = what, patience, advice, drops
         self._jobs: queue.Queue[Job | None] = queue.Queue()
         # A daemon: a server that hangs does not keep the process from ending.
         self._thread = threading.Thread(target=self._work, daemon=True)
@@ -34,7 +39,10 @@ class Background:
 
     def __exit__(self, *error: object) -> None:
         self._jobs.put(None)
-        self._thread.join(self.patience)
+        self._thread.join(min(self.patience, SILENCE))
+        if self._thread.is_alive() and not self.drops and self.patience > SILENCE:
+            with activity(f"waiting for {self.what}"):
+                self._thread.join(self.patience - SILENCE)
         if self._thread.is_alive() and not self.drops:
             self._warn(f"not done after {self.patience:g} s")
 

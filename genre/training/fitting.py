@@ -56,7 +56,9 @@ class Material:
         return batches.validation_clips(self.store, self.table, self.genres, self.clips)
 
 
-def fit(network: nn.Module, given: Material, on_epoch: OnEpoch) -> tuple[TrainingState, dict[str, float]]:
+def fit(
+    network: nn.Module, given: Material, on_epoch: OnEpoch, on_steps: loop.OnSteps = lambda *_: None
+) -> tuple[TrainingState, dict[str, float]]:
     """Trains `network` in place.
 
     With `model.network: musicnn` a head is fitted to the features of the pretrained trunk; where `train.trunk_rate` is
@@ -66,6 +68,7 @@ def fit(network: nn.Module, given: Material, on_epoch: OnEpoch) -> tuple[Trainin
         network: Its weights are replaced by those to keep.
         given: What the training is made from.
         on_epoch: Called with each row of the history.
+        on_steps: Called about once a second in each epoch, see `genre.training.loop.OnSteps`.
 
     Returns:
         The history with the weights to keep, and the calibration; the first process of a group alone gets the latter.
@@ -74,7 +77,7 @@ def fit(network: nn.Module, given: Material, on_epoch: OnEpoch) -> tuple[Trainin
         ValueError: The numbers are no longer finite, memory ran out, weights are missing, or there are too few tracks.
     """
     if not isinstance(network, Musicnn):
-        return _fit_by_steps(network, given, on_epoch)
+        return _fit_by_steps(network, given, on_epoch, on_steps)
     valid = given.validation_clips() if given.train.trunk_rate else None
     if given.train.trunk_rate and valid is None:
         raise ValueError(
@@ -92,12 +95,14 @@ def fit(network: nn.Module, given: Material, on_epoch: OnEpoch) -> tuple[Trainin
         with torch.no_grad():  # to the scale at which the cross entropy of the logits means probabilities
             for parameter in network.head.parameters():
                 parameter.div_(calibrated["temperature"])
-        return _fit_by_steps(network, given, on_epoch)
+        return _fit_by_steps(network, given, on_epoch, on_steps)
     on_epoch(fitted.state.history[0])
     return fitted.state, calibrated
 
 
-def _fit_by_steps(network: nn.Module, given: Material, on_epoch: OnEpoch) -> tuple[TrainingState, dict[str, float]]:
+def _fit_by_steps(
+    network: nn.Module, given: Material, on_epoch: OnEpoch, on_steps: loop.OnSteps
+) -> tuple[TrainingState, dict[str, float]]:
     """Trains a network by the training loop; validation clips choose the epoch and give the calibration."""
     valid, group, device = given.validation_clips(), given.group, given.hardware
     learners = batches.training_clips(
@@ -109,7 +114,7 @@ def _fit_by_steps(network: nn.Module, given: Material, on_epoch: OnEpoch) -> tup
               f"{device.precision}{processes}")  # fmt: skip
     state = loop.fit(
         network, learners, valid, given.train,
-        hardware=device, checkpoint_path=given.checkpoint_path, key=given.key, on_epoch=on_epoch,
+        hardware=device, checkpoint_path=given.checkpoint_path, key=given.key, on_epoch=on_epoch, on_steps=on_steps,
     )  # fmt: skip
     network.load_state_dict(state.best)
     return state, _calibrate(network, valid, given.clips.clips_per_track, device) if group.writes else {}

@@ -14,7 +14,6 @@ points on tracks by other artists. Features are standardised, and the head takes
 import numpy as np
 import numpy.typing as npt
 import torch
-from sklearn.linear_model import LogisticRegression
 from torch import nn
 
 Array = npt.NDArray[np.float64]
@@ -92,6 +91,8 @@ def discriminant(features: Array, labels: npt.NDArray[np.int64]) -> tuple[Array,
 
 def regression(features: Array, labels: npt.NDArray[np.int64]) -> tuple[Array, Array]:
     """Logistic regression with balanced genres: weights `(genre, feature)` and biases `(genre,)`."""
+    from sklearn.linear_model import LogisticRegression  # two seconds; most trainings fit no head
+
     model = LogisticRegression(C=INVERSE_PENALTY, class_weight="balanced", max_iter=1000).fit(features, labels)
     weights, biases = model.coef_, model.intercept_
     if len(weights) == 1:  # two genres: scikit-learn gives the log odds of the second

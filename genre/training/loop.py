@@ -1,6 +1,6 @@
 """The training loop: epochs of training clips, the best epoch by validation, and a checkpoint after each."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
-from tqdm import tqdm
 
 from genre.network.hardware import Hardware, explained
 from genre.network.inference import evaluate
@@ -26,6 +25,10 @@ if TYPE_CHECKING:
     from genre.training.params import Train
 
 ADAM_EPSILON_OF_KERAS = 1e-7
+
+# Called at the start of an epoch, and about once a second while it goes on: the number of the epoch, how many of its
+# clips are done, and the loss and the accuracy on them so far, which at the start are missing.
+OnSteps = Callable[[int, int, Mapping[str, float]], None]
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class Trainer:
     optimizer: Optimizer
     scheduler: LRScheduler
 
-    def epoch(self, number: int) -> tuple[float, float]:
+    def epoch(self, number: int, on_steps: OnSteps = lambda *_: None) -> tuple[float, float]:
         """Trains one epoch; returns the mean loss and the accuracy on the augmented clips, with dropout on.
 
         The losses stay on the device, and are read about once a second, so that a GPU need not wait for the CPU.
@@ -59,18 +62,16 @@ class Trainer:
         steps = self.clips.steps(params.batch_size)
         record = StepRecord(steps, self.hardware.device, group)
         self.parallel.train()
-        title, hidden = f"epoch {number}/{params.epochs}", None if group.writes else True
-        with tqdm(total=len(self.clips), desc=title, unit="clip", disable=hidden) as bar:
-            for batch in self.clips.batches(number, params.batch_size):
-                rate = self.learning_rate
-                loss, correct = self.step(batch)
-                if self.average:
-                    self.average.update((number - 1) * steps + record.steps + 1)
-                record.add(loss * batch.size / group.size, correct, batch.size, rate)
-                if record.is_due():
-                    loss_so_far, accuracy = record.read()
-                    bar.update(record.clips - bar.n)
-                    bar.set_postfix(loss=f"{loss_so_far:.3f}", accuracy=f"{accuracy:.3f}", refresh=False)
+        on_steps(number, 0, {})
+        for batch in self.clips.batches(number, params.batch_size):
+            rate = self.learning_rate
+            loss, correct = self.step(batch)
+            if self.average:
+                self.average.update((number - 1) * steps + record.steps + 1)
+            record.add(loss * batch.size / group.size, correct, batch.size, rate)
+            if record.is_due():
+                loss_so_far, accuracy = record.read()
+                on_steps(number, record.clips, {"loss": loss_so_far, "accuracy": accuracy})
         return record.read_all()
 
     def step(self, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -128,6 +129,7 @@ def fit(
     checkpoint_path: Path | None = None,
     key: str = "",
     on_epoch: Callable[[dict[str, float]], None] = lambda _: None,
+    on_steps: OnSteps = lambda *_: None,
 ) -> TrainingState:
     """Trains `network` in place and returns the history and the weights to keep.
 
@@ -144,6 +146,7 @@ def fit(
             `key` is gone on from, which gives bit for bit what an unbroken training gives.
         key: What the training is made from, see `genre.training.run_key`.
         on_epoch: Called with each row of the history.
+        on_steps: Called while an epoch goes on, see `OnSteps`.
 
     Raises:
         ValueError: The loss or a weight is no longer a number, or memory ran out; the message names the parameter to
@@ -158,7 +161,7 @@ def fit(
     for row in state.history:
         on_epoch(row)
     for epoch in range(len(state.history) + 1, params.epochs + 1):
-        row = _one_epoch(trainer, valid, epoch)
+        row = _one_epoch(trainer, valid, epoch, on_steps)
         state.add_epoch(row, trainer.kept.state_dict(), params.keep)
         if checkpoint_path and clips.group.writes:
             checkpoint.save(checkpoint_path, key, trainer.parts, state)
@@ -176,12 +179,14 @@ def make_trainer(network: nn.Module, clips: TrainingClips, params: "Train", hard
     return Trainer(network, parallel, average, clips, hardware, params, optimizer, scheduler)
 
 
-def _one_epoch(trainer: Trainer, valid: tuple[Tensor, Tensor] | None, epoch: int) -> dict[str, float]:
+def _one_epoch(
+    trainer: Trainer, valid: tuple[Tensor, Tensor] | None, epoch: int, on_steps: OnSteps
+) -> dict[str, float]:
     """Trains and validates one epoch; returns its row of the history."""
     params, group, rate = trainer.params, trainer.clips.group, trainer.learning_rate
     torch.manual_seed(epoch_seed(params.seed, epoch, 2, group.rank))  # of dropout
     try:
-        loss, accuracy = trainer.epoch(epoch)
+        loss, accuracy = trainer.epoch(epoch, on_steps)
         group.average_buffers(trainer.network)
         row = {"epoch": epoch, "train_loss": loss, "train_accuracy": accuracy, "learning_rate": rate}
         if trainer.average:

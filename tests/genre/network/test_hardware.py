@@ -11,6 +11,12 @@ def test_a_device_that_is_not_there_is_refused(monkeypatch):
     assert hardware.choose_hardware("cpu", "float32").precision == "float32"
 
 
+@pytest.mark.parametrize(("tiles", "precision"), [(True, "bfloat16"), (False, "float32")])
+def test_a_cpu_computes_in_bfloat16_only_where_it_has_tiles_for_it(monkeypatch, tiles, precision):
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: tiles)
+    assert hardware.choose_hardware("cpu", "auto").precision == precision
+
+
 def test_spectrograms_may_take_half_of_the_free_memory_of_a_gpu_and_none_of_a_cpu(monkeypatch):
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (1000, 4000))
     gpu = hardware.Hardware("cuda", "bfloat16", 1)

@@ -6,8 +6,10 @@ from genre.training import augment
 OFF = {
     "noise_probability": 0.0, "noise_level": 0.1, "shift_probability": 0.0, "shift_step": 4, "shift_steps": 3,
     "time_mask_probability": 0.0, "time_masks": 3, "time_mask_frames": 5, "mel_mask_probability": 0.0,
-    "mel_masks": 2, "mel_mask_bands": 6,
+    "mel_masks": 2, "mel_mask_bands": 6, "band_limit_probability": 0.0, "band_limit_lowest": 20, "band_limit_slope": 4,
+    "equaliser_probability": 0.0, "equaliser_level": 0.1, "hole_probability": 0.0, "hole_lowest": 16, "hole_frames": 5,
 }  # fmt: skip
+KINDS = [name.removesuffix("_probability") for name in OFF if name.endswith("_probability")]
 CLIPS = torch.rand(16, 32, 64, generator=torch.Generator().manual_seed(1)) * 0.8 + 0.1
 
 
@@ -19,6 +21,13 @@ def test_all_off_changes_nothing():
     assert torch.equal(changed(), CLIPS)
 
 
+def test_a_kind_of_probability_0_draws_no_random_numbers():
+    generator = torch.Generator().manual_seed(0)
+    before = generator.get_state()
+    augment.augment(CLIPS, generator=generator, **OFF)
+    assert torch.equal(generator.get_state(), before)
+
+
 def test_the_seed_decides():
     options = {"noise_probability": 0.5, "shift_probability": 0.5, "time_mask_probability": 0.5}
     assert torch.equal(changed(3, **options), changed(3, **options))
@@ -27,7 +36,7 @@ def test_the_seed_decides():
 
 def test_the_input_is_left_as_it_is():
     before = CLIPS.clone()
-    changed(noise_probability=1.0, time_mask_probability=1.0, mel_mask_probability=1.0)
+    changed(**{f"{kind}_probability": 1.0 for kind in KINDS})
     assert torch.equal(CLIPS, before)
 
 
@@ -56,7 +65,7 @@ def test_time_masks_hide_whole_frames_and_mel_masks_whole_bands():
         assert stripes.sum(dim=1).max() <= most
 
 
-@pytest.mark.parametrize("kind", ["noise", "shift", "time_mask", "mel_mask"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_probability_is_the_share_of_clips_that_change(kind):
     clips = torch.rand(2000, 32, 64) * 0.8 + 0.1
     sizes = {**OFF, f"{kind}_probability": 0.35}
@@ -71,3 +80,50 @@ def test_a_mask_wider_than_the_clip_covers_it():
 
 def test_no_steps_means_no_shift():
     assert torch.equal(changed(shift_probability=1.0, shift_steps=0), CLIPS)
+
+
+def test_a_band_limit_silences_bands_above_a_cut_off_and_touches_none_below():
+    limited = changed(band_limit_probability=1.0)
+    assert torch.equal(limited[:, :20], CLIPS[:, :20])
+    silent = (limited == 0).all(dim=2)  # (batch, mel)
+    assert silent.any(dim=1).float().mean() > 0.5
+    assert torch.equal(silent.cummax(dim=1).values, silent)
+    assert len({row.sum().item() for row in silent}) > 3
+
+
+def test_the_soft_slope_of_a_band_limit_falls_over_at_most_as_many_bands_as_said():
+    loss = CLIPS.mean(dim=2) - changed(band_limit_probability=1.0).mean(dim=2)
+    lowered, silent = loss > 1e-6, (changed(band_limit_probability=1.0) == 0).all(dim=2)
+    assert (lowered & ~silent).sum(dim=1).max() == 3
+
+
+def test_the_abrupt_end_of_a_band_limit_leaves_no_band_between():
+    limited = changed(band_limit_probability=1.0, band_limit_slope=1)
+    assert torch.equal(limited == 0, (limited != CLIPS))
+
+
+def test_an_equaliser_moves_each_band_by_one_smooth_gain_within_its_level():
+    gains = changed(equaliser_probability=1.0) - CLIPS
+    assert torch.allclose(gains, gains[:, :, :1].expand_as(gains), atol=1e-6)
+    assert 0.08 < gains.abs().max() <= 0.1 + 1e-6
+    assert gains.diff(dim=1).abs().max() < 0.2 * 4 / 31 + 1e-6  # of a straight line over a quarter of the bands
+
+
+def test_an_equaliser_leaves_silence_silent():
+    silence = torch.zeros(4, 32, 64)
+    sizes = {**OFF, "equaliser_probability": 1.0}
+    assert not augment.augment(silence, generator=torch.Generator().manual_seed(0), **sizes).any()
+
+
+def test_holes_are_in_high_bands_and_last_a_stretch():
+    hidden = changed(hole_probability=1.0) == 0
+    assert not hidden[:, :16].any()
+    assert torch.equal(hidden.cummax(dim=1).values, hidden)
+    stretches = hidden[:, :, :60].unflatten(2, (12, 5))
+    assert torch.equal(stretches.any(dim=3), stretches.all(dim=3))
+    assert 0.3 < stretches[:, -1].any(dim=2).float().mean() < 0.6
+
+
+def test_bands_that_the_spectrogram_lacks_are_no_fault():
+    for kind in ("band_limit", "hole"):
+        assert torch.equal(changed(**{f"{kind}_probability": 1.0, f"{kind}_lowest": 1000}), CLIPS)

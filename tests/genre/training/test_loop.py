@@ -198,8 +198,8 @@ def test_a_diverged_training_keeps_the_checkpoint_with_the_best_model(spectrogra
     _, wanted = fit(spectrograms, **choices, checkpoint_path=tmp_path / "whole.pt")
     step = loop.Trainer.epoch
 
-    def diverge(trainer, epoch):
-        result = step(trainer, epoch)
+    def diverge(trainer, epoch, on_steps):
+        result = step(trainer, epoch, on_steps)
         if epoch == 3:
             next(trainer.network.parameters()).data.fill_(float("nan"))
         return result
