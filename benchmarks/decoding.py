@@ -25,7 +25,7 @@ import pandas as pd
 from genre.audio import parallel, reading
 from genre.audio.processes import Failure
 
-SHORTER = 0.1  # seconds by which a recording may be shorter without a word
+SHORTER = 0.1  # seconds by which a recording may be shorter without a report
 LONG_ENOUGH = 6.0  # seconds from which on a file could be used at all
 PATIENCE = 120.0
 
@@ -131,7 +131,7 @@ def report(rows: list[Row], csv: Path | None) -> None:
     groups: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
         groups[row.ending].append(row)
-    print("| ending | files | ffmpeg plays | read | shorter without a word | shorter, told | refused |")
+    print("| ending | files | ffmpeg plays | read | shorter, not reported | shorter, reported | refused |")
     print("|---|---|---|---|---|---|---|")
     for ending, group in [*sorted(groups.items()), ("all", rows)]:
         played = [row for row in group if row.ffmpeg_seconds > 0]
@@ -146,7 +146,7 @@ def report(rows: list[Row], csv: Path | None) -> None:
           f"({len(good) / max(1, len(long)):.1%}).")  # fmt: skip
     more = sum(row.seconds > 0 and row.ffmpeg_seconds == 0 for row in rows)
     print(f"{more} files are read that ffmpeg does not play; "
-          f"{sum(bool(row.missing) for row in rows)} are told to be incomplete.")  # fmt: skip
+          f"{sum(bool(row.missing) for row in rows)} are reported as incomplete.")  # fmt: skip
     print("\n| refused, though ffmpeg plays it | files |\n|---|---|")
     reasons = Counter(row.reason for row in rows if row.reason and row.ffmpeg_seconds > 0)
     for reason, count in reasons.most_common():
