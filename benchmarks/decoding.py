@@ -131,7 +131,7 @@ def report(rows: list[Row], csv: Path | None) -> None:
     groups: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
         groups[row.ending].append(row)
-    print("| ending | files | ffmpeg plays | read | shorter, not reported | shorter, reported | refused |")
+    print("| suffix | files | ffmpeg plays | read | shorter, not reported | shorter, reported | refused |")
     print("|---|---|---|---|---|---|---|")
     for ending, group in [*sorted(groups.items()), ("all", rows)]:
         played = [row for row in group if row.ffmpeg_seconds > 0]

@@ -1,9 +1,9 @@
 """Signs of life: bars and lines on a terminal that go on each second, also while a single step takes long.
 
-Where standard error is no terminal, such as in a log file, there are no bars, and `activity` prints one line.
+Where standard error is no terminal, such as in a log file, there are no bars, and `activity` prints one line on standard
+output.
 """
 
-import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -27,7 +27,7 @@ def activity(what: str, *, logged: bool = True) -> Iterator[None]:
     """
     line = tqdm(desc=what, bar_format="{desc} ... {elapsed}", disable=None)
     if line.disable and logged:
-        print(what, "...", file=sys.stderr, flush=True)
+        print(what, "...", flush=True)  # on standard output: standard error has mistakes alone
     with line, _refreshed(line):
         yield
 

@@ -35,4 +35,4 @@ def test_a_job_that_hangs_costs_no_more_than_the_patience(capsys):
 def test_what_is_waited_for_longer_than_a_second_is_told(capsys):
     with Background(patience=5, advice="", what="MLflow") as background:
         background.submit(lambda: time.sleep(1.5))
-    assert capsys.readouterr().err == "waiting for MLflow ...\n"
+    assert capsys.readouterr().out == "waiting for MLflow ...\n"
