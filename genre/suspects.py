@@ -52,6 +52,8 @@ def main(csv: Path, folds: int, group_by: str | None = None) -> None:
         group_by: Instead of `split.group_by`.
     """
     # The protocol is that of the folds, also where a list decides the subsets of train, valid and test.
+    if csv.suffix.lower() != ".csv":  # without it, it may be a file that was named by mistake, such as params.yaml
+        raise ValueError(f"--csv must name a file that ends in .csv, got {csv}")
     settings = Settings.read(overrides=["split.protocol=kfold", *([f"split.group_by={group_by}"] if group_by else [])])
     check(settings)
     corpus = read(settings)
