@@ -129,12 +129,14 @@ def read(name: str) -> pd.DataFrame:
         ValueError: There is nothing of that name, or it has no table of predictions.
     """
     path = Path(PREDICTIONS if name == "workspace" else name)
-    text = path.read_text(encoding="utf-8") if name == "workspace" or path.is_file() else _of_revision(name)
     where = str(path) if path.is_file() else f"{PREDICTIONS} of {name}"
+    if name == "workspace" and not path.is_file():
+        raise ValueError(f"{path} is missing; run in the repository's root, or `dvc repro` first, which makes it")
+    content = path.read_bytes() if path.is_file() else _of_revision(name)
     try:
-        table = pd.read_csv(io.StringIO(text), keep_default_na=False, dtype=dict.fromkeys(NAMES, str))
-    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise ValueError(f"{where} must be a CSV table: {error}") from error
+        table = pd.read_csv(io.BytesIO(content), keep_default_na=False, dtype=dict.fromkeys(NAMES, str))
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise ValueError(f"{where} must be a CSV table in UTF-8: {error}") from error
     missing = [column for column in NAMES if column not in table.columns]
     if missing:
         raise ValueError(f"{where} must have a column {missing[0]}; is it a table of predictions?")
@@ -144,12 +146,12 @@ def read(name: str) -> pd.DataFrame:
     return table
 
 
-def _of_revision(name: str) -> str:
+def _of_revision(name: str) -> bytes:
     try:
         found = revisions.resolve([name])
         if len(found) != 1:
             raise ValueError(f"it names {len(found)} commits")
-        return found[0].read(PREDICTIONS).decode()
+        return found[0].read(PREDICTIONS)
     except ValueError as error:
         raise ValueError(
             f"{name!r} must be a git revision or a DVC experiment that has {PREDICTIONS}, a CSV file, or `workspace`: "

@@ -25,6 +25,8 @@ def main(arguments: argparse.Namespace) -> int:
         outputs.check_output(arguments.csv, ".csv", "--csv")
     if arguments.html:
         outputs.check_output(arguments.html, ".html", "--html")
+    if arguments.figure:
+        outputs.check_output(arguments.figure, ".png", "--figure")
     found = collection.find(arguments.paths)
     if arguments.figure and len(found.recordings) > 1:
         raise ValueError(f"--figure must get one recording, got {len(found.recordings)}; run it once for each")

@@ -43,6 +43,19 @@ def values(name: str, folder: Path = FOLDER) -> dict[str, Any]:
         raise ValueError(f"{path} must map sections of params.yaml to keys and values: {error}") from error
 
 
+def _content(yaml: YAML, params: Path) -> Any:
+    """Reads the params file with its comments."""
+    try:
+        content = yaml.load(params)
+    except FileNotFoundError:
+        raise ValueError(f"{params} is missing; `git checkout -- {params}` restores it") from None
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{params} must be YAML: {error}") from error
+    if not isinstance(content, dict) or not all(isinstance(section, dict) for section in content.values()):
+        raise ValueError(f"{params} must map section names to their keys")
+    return content
+
+
 def apply(name: str, params: Path = PARAMS, folder: Path = FOLDER) -> list[str]:
     """Writes the values of a recipe into the params file; its comments and other values stay.
 
@@ -54,9 +67,10 @@ def apply(name: str, params: Path = PARAMS, folder: Path = FOLDER) -> list[str]:
     """
     yaml = YAML()
     yaml.preserve_quotes, yaml.width = True, 200  # so that a line is not wrapped
-    content = yaml.load(params)
+    wanted = values(name, folder)
+    content = _content(yaml, params)
     lines = []
-    for key, value in values(name, folder).items():
+    for key, value in wanted.items():
         section, _, parameter = key.partition(".")
         if parameter not in content.get(section, {}):
             raise ValueError(f"recipe {name}: {key} is not a parameter of {params}")

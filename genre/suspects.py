@@ -52,6 +52,8 @@ def main(csv: Path, folds: int, group_by: str | None = None) -> None:
         folds: Number of folds.
         group_by: Used instead of `split.group_by`.
     """
+    if csv.suffix.lower() != ".csv":  # it may be a file that was named by mistake, such as params.yaml
+        raise ValueError(f"--csv must name a file that ends in .csv, got {csv}")
     # Folds need the protocol kfold, also if a list assigns the subsets train, valid and test.
     settings = Settings.read(overrides=["split.protocol=kfold", *([f"split.group_by={group_by}"] if group_by else [])])
     check(settings)

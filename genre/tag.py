@@ -4,6 +4,7 @@ import argparse
 import errno
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import closing, nullcontext
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,10 +36,9 @@ def _tag(arguments: argparse.Namespace) -> int:
     if recordings:
         predictor = load(arguments.model)
         journal = tagging.Journal(arguments.journal or _journal_of_today()) if arguments.write else None
-        for answer in predicted(predictor, recordings, arguments.step):
-            done[_one(answer, journal)] += 1
-    if journal:
-        journal.close()
+        with closing(journal) if journal else nullcontext():
+            for answer in predicted(predictor, recordings, arguments.step):
+                done[_one(answer, journal)] += 1
     tell(_summary(done))
     changed = done["added"] + done["replaced"]
     if changed and journal:

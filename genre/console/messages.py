@@ -47,6 +47,8 @@ def _end(number: int, frame: FrameType | None) -> None:
 def _told(error: Exception) -> str:
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"{error.filename or 'the disk'} must have room left, got: {error.strerror}; make room, then run again"
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return f"{os.fsdecode(error.filename)}: {error.strerror}"  # without the error's number
     return str(error) or type(error).__name__
 
 

@@ -34,11 +34,20 @@ class Change:
     new: list[str]
 
 
+LINE_START = b'{"file": '  # of every line of a journal
+
+
 class Journal:
-    """The changes, a JSON object a line, each on the disk before its file is changed."""
+    """The changes, a JSON object a line, each on the disk before its file is changed.
+
+    Raises:
+        ValueError: There is something else at the path, such as a recording; it stays as it is.
+        OSError: The file cannot be read or written.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        _check_journal(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file: IO[bytes] = path.open("ab+")
         if self._file.tell():
@@ -55,9 +64,22 @@ class Journal:
 
     def close(self) -> None:
         """Closes the file; without a change, removes it."""
-        self._file.close()
+        with suppress(OSError):  # each change was flushed by `add`, which raised what could not be written
+            self._file.close()
         if self.path.stat().st_size == 0:
             self.path.unlink()
+
+
+def _check_journal(path: Path) -> None:
+    """Checks that changes can be appended: there is no file yet, or one that begins as a journal does."""
+    if not path.exists():
+        return
+    head = b""
+    if path.is_file():
+        with path.open("rb") as file:
+            head = file.read(len(LINE_START))
+    if not path.is_file() or not LINE_START.startswith(head):  # a kill may have cut the first line
+        raise ValueError(f"--journal must name a new file or a journal of `genre tag`, {path} is none; name another")
 
 
 def read_journal(path: Path) -> list[Change]:
@@ -76,10 +98,11 @@ def read_journal(path: Path) -> list[Change]:
 def _parsed(line: bytes) -> Change | None:
     try:
         change = Change(**json.loads(line))
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         return None
-    texts = [change.file, *change.old, *change.new] if isinstance(change.old, list | tuple) else [None]
-    return change if all(isinstance(text, str) for text in texts) else None
+    if not (isinstance(change.old, list) and isinstance(change.new, list)):
+        return None
+    return change if all(isinstance(text, str) for text in (change.file, *change.old, *change.new)) else None
 
 
 def change(path: Path, genres: Sequence[str], journal: Journal) -> None:

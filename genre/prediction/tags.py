@@ -83,10 +83,22 @@ def _frame(genres: Sequence[str]) -> TCON:
     return TCON(encoding=UTF_8, text=list(genres))  # type: ignore[no-untyped-call]
 
 
+def _by_content(path: Path) -> Any:
+    """Opens a file as what its first bytes tell, or returns None if they tell nothing; mutagen trusts a suffix more."""
+    with path.open("rb") as file:
+        kind = type(mutagen.File(fileobj=file, filename="without a suffix"))
+    return None if kind is type(None) else kind(path)
+
+
 def _open(path: Path) -> Any:
-    """Opens a file of one of the formats above."""
+    """Opens a file of one of the formats above, also where its suffix is that of another one."""
     try:
-        found = mutagen.File(path)
+        try:
+            found = mutagen.File(path)
+        except DAMAGED:
+            found = _by_content(path)
+            if found is None:
+                raise
         if type(found) in WITH_ID3:
             # Without translation, which would change tags of ID3v2.3, such as the year, into those of 2.4.
             return type(found)(path, translate=False)

@@ -177,6 +177,15 @@ def test_a_file_that_is_no_table_of_predictions_is_refused(tmp_path, content, me
         comparing.read(str(tmp_path / "a.csv"))
 
 
+def test_bytes_that_are_no_text_and_a_workspace_without_results_are_refused(tmp_path, monkeypatch):
+    (tmp_path / "a.png").write_bytes(b"\x89PNG")
+    with pytest.raises(ValueError, match=r"a\.png must be a CSV table in UTF-8"):
+        comparing.read(str(tmp_path / "a.png"))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=r"predictions\.csv is missing; run in the repository's root, or `dvc repro`"):
+        comparing.read("workspace")
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
 def test_revisions_and_the_workspace_are_read_and_an_unknown_one_is_named(tmp_path, monkeypatch):

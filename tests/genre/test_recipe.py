@@ -59,3 +59,18 @@ def test_an_unknown_recipe_and_a_place_without_recipes_are_refused(tmp_path):
         recipe.values("nett", ROOT / "recipes")
     with pytest.raises(ValueError, match="none is missing; run in the repository's root"):
         recipe.names(tmp_path / "none")
+
+
+def test_a_params_file_that_is_missing_or_no_yaml_is_told_and_left(tmp_path):
+    path = tmp_path / "params.yaml"
+    with pytest.raises(ValueError, match=r"params\.yaml is missing; `git checkout -- .*params\.yaml` restores it"):
+        recipe.apply("unet", path, ROOT / "recipes")
+    for content, message in (
+        (b"a: [", "must be YAML"), (b"\xff", "must be YAML"), (b"", "must map section names"), (b"a: 1", "must map section")
+    ):  # fmt: skip
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=f"params.yaml {message}"):
+            recipe.apply("unet", path, ROOT / "recipes")
+        assert path.read_bytes() == content
+    with pytest.raises(ValueError, match="none is missing; run in the repository's root"):
+        recipe.apply("unet", tmp_path / "no.yaml", tmp_path / "none")

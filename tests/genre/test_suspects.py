@@ -137,3 +137,10 @@ def test_spectrograms_of_other_parameters_are_refused(house):
 def test_folds_that_a_genre_cannot_fill_are_refused(house, folds, group_by, message):
     with pytest.raises(ValueError, match=message):
         suspects.main(house / "suspects.csv", folds, group_by)
+
+
+def test_a_table_is_never_written_over_a_file_of_another_kind(house):
+    before = (house / "params.yaml").read_bytes()
+    with pytest.raises(ValueError, match=r"--csv must name a file that ends in \.csv, got .*params\.yaml"):
+        suspects.main(house / "params.yaml", 4)
+    assert (house / "params.yaml").read_bytes() == before

@@ -39,7 +39,7 @@ def test_an_activity_goes_on_each_second_on_a_terminal():
 def test_an_activity_is_one_line_in_a_log_unless_it_shall_not_be_logged(capsys):
     with activity("working"), activity("resting", logged=False):
         pass
-    assert capsys.readouterr().err == "working ...\n"
+    assert capsys.readouterr().out == "working ...\n"
 
 
 def test_a_stage_says_that_it_starts_before_it_imports_libraries_and_only_on_a_terminal():

@@ -101,6 +101,7 @@ def test_a_mistake_in_another_stage_s_section_is_told_before_any_work(stage, tmp
     [
         (MemoryError("9 GB"), "error: out of memory: 9 GB; close other programs"),
         (OSError(28, "No space left on device", "a.csv"), "error: a.csv must have room left, got: No space left on"),
+        (FileNotFoundError(2, "No such file or directory", b"a.csv"), "error: a.csv: No such file or directory"),
         (ValueError("two\nlines \x1b[2J"), r"error: two lines \x1b[2J"),
         (ValueError(), "error: ValueError"),
     ],

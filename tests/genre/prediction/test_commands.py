@@ -146,7 +146,7 @@ def test_nothing_to_predict_needs_no_model(genre, tmp_path):
     assert err[3] == "0 recordings: none to predict"
 
 
-@pytest.mark.parametrize("option", ["--csv", "--m3u"])
+@pytest.mark.parametrize("option", ["--csv", "--m3u", "--html", "--figure"])
 def test_a_place_that_cannot_be_written_is_told_before_work(genre, model_pt, music, option):
     before = (music / "b.ogg").read_bytes()
     status, out, err = genre("predict", option, music / "b.ogg", music, "--model", model_pt)

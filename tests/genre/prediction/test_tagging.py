@@ -141,6 +141,21 @@ def test_what_is_no_journal_is_refused(tmp_path, content):
         tagging.read_journal(tmp_path / "a.csv")
 
 
+@pytest.mark.parametrize("content", [b'{"file": "a", "old": [], "new": 5}', b"[" * 100_000, b'{"file": 1}'])
+def test_lines_of_no_change_are_passed_over(tmp_path, content):
+    path = tmp_path / "j.jsonl"
+    path.write_bytes(content + b'\n{"file": "/x", "old": [], "new": ["a"]}\n')
+    assert [change.file for change in tagging.read_journal(path)] == ["/x"]
+
+
+def test_a_journal_is_never_written_into_another_file(tmp_path, song):
+    before = song.read_bytes()
+    for path in (song, tmp_path):
+        with pytest.raises(ValueError, match="--journal must name a new file or a journal of `genre tag`, .* is none"):
+            tagging.Journal(path)
+    assert song.read_bytes() == before
+
+
 def test_a_journal_without_a_change_is_not_left(tmp_path):
     tagging.Journal(tmp_path / "sub" / "j.jsonl").close()
     assert not (tmp_path / "sub" / "j.jsonl").exists()

@@ -140,6 +140,18 @@ def test_what_has_no_tags_that_can_be_written_is_refused(tmp_path, content):
         tags.read(path)
 
 
+@pytest.mark.parametrize(("content", "suffix"), [("flac", "mp3"), ("mp3", "flac"), ("ogg", "flac"), ("wav", "mp3")])
+def test_a_suffix_of_another_format_is_no_hindrance(tmp_path, sounds, content, suffix):
+    path = tmp_path / f"song.{suffix}"
+    path.write_bytes(sounds[content])
+    digest = packets.digest(path)
+    tags.write(path, ["rock"])
+    assert tags.read(path) == ["rock"]
+    assert packets.digest(path) == digest
+    path.rename(tmp_path / f"song.{content}")
+    assert tags.read(tmp_path / f"song.{content}") == ["rock"]
+
+
 def test_a_missing_file_is_an_error_of_the_disk(tmp_path):
     with pytest.raises(FileNotFoundError):
         tags.read(tmp_path / "none.mp3")
