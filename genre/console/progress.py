@@ -1,7 +1,7 @@
 """Signs of life: bars and lines on a terminal that go on each second, also while a single step takes long.
 
-Where standard error is no terminal, such as in a log file, there are no bars, and `activity` prints one line on standard
-output.
+Where standard error is no terminal, such as in a log file, there are no bars, and `activity` prints one line on
+standard output.
 """
 
 import threading
