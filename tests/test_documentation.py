@@ -100,6 +100,8 @@ def house(tmp_path_factory) -> House:
     shutil.copytree(base / "home/Music/by-genre/high/album 0", base / "home/Music/unsorted")
     house = House(base / "house", base / "home/Music/by-genre")
     house.environment["HOME"] = str(base / "home")
+    for key in ("name", "email"):
+        house.run("git", "config", f"user.{key}", "a")  # as the README asks for
     soundfile.write(house.root / "song.wav", tone(2000, 7.0), RATE)
     soundfile.write(house.root / "song.mp3", tone(2000, 7.0), RATE)
     house.run("dvc", "repro", "-q")
