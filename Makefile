@@ -1,6 +1,7 @@
 # `make help` lists what there is. Every target makes the environment it needs.
 PYTHON ?= python3
 PORT ?= 5000
+PYTEST := pytest --numprocesses auto --maxprocesses 4
 BIN := .venv/bin
 READY := .venv/.ready
 # TORCH=cpu: torch without the CUDA libraries, from PyTorch's own index, whose address uv knows. Or a wheel of torch, or a
@@ -27,7 +28,7 @@ ui: $(READY)  ## MLflow at http://127.0.0.1:5000 (PORT=... for another); prints 
 	mlflow ui --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}" --port $(PORT)
 
 test: $(READY)  ## the tests, without the slow ones
-	pytest
+	$(PYTEST)
 
 test-all: $(READY)  ## all tests
 	pytest -m "slow or not slow"
@@ -36,7 +37,7 @@ check: $(READY)  ## format, lint, types, tests; CI also looks whether dvc.lock i
 	ruff format --check .
 	ruff check .
 	mypy
-	pytest
+	$(PYTEST)
 
 format: $(READY)  ## put the code into shape
 	ruff format .
