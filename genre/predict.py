@@ -32,7 +32,8 @@ def main(arguments: argparse.Namespace) -> int:
         raise ValueError(f"--figure must get one recording, got {len(found.recordings)}; run it once for each")
     tell_found(found)
     recordings = untagged(found.recordings) if arguments.only_untagged else found.recordings
-    answers = _answers(arguments, recordings) if recordings else []
+    # Without recordings too, so that no table or playlist of an earlier call is taken for that of this one.
+    answers = _answers(arguments, recordings) if recordings or arguments.csv or arguments.m3u else []
     if found.folders:
         tagged = len(found.recordings) - len(recordings)
         tell(f"{summary(answers)}{f'; {tagged} left out, their tags name a genre' if tagged else ''}")

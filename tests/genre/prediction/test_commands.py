@@ -124,6 +124,13 @@ def test_only_untagged_leaves_out_files_with_a_genre(genre, model_pt, music):
     assert err[-1].endswith("; 1 left out, their tags name a genre")
 
 
+def test_a_table_of_an_earlier_call_does_not_stay_where_all_recordings_are_tagged(genre, model_pt, music, tmp_path):
+    (tmp_path / "t.csv").write_text("of an earlier call")
+    _, out, _ = genre("predict", music / "b.ogg", "--only-untagged", "--csv", tmp_path / "t.csv", "--model", model_pt)
+    assert out == []
+    assert (tmp_path / "t.csv").read_text().splitlines() == ["file,genre,a,b,c"]
+
+
 def test_windows_follow_each_other_by_the_step(genre, model_pt, music):
     _, out, _ = genre("predict", music / "a.flac", "--json", "--step", "0.25", "--model", model_pt)
     starts = [clip["start_seconds"] for clip in json.loads(out[0])["clips"]]
