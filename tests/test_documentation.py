@@ -94,7 +94,7 @@ def house(tmp_path_factory) -> House:
     base = tmp_path_factory.mktemp("documentation")
     for place, genre in enumerate(("high", "low")):
         for number in range(6):
-            file = base / "home/Music/by-genre" / genre / f"album {number // 2}" / f"{genre}.{number}.wav"
+            file = base / "home/Music/by-genre" / genre / f"album {min(number, 4)}" / f"{genre}.{number}.wav"
             file.parent.mkdir(parents=True, exist_ok=True)
             soundfile.write(file, tone((2000, 200)[place] * (1 + 0.1 * number), 7.0), RATE)
     shutil.copytree(base / "home/Music/by-genre/high/album 0", base / "home/Music/unsorted")
@@ -107,11 +107,13 @@ def house(tmp_path_factory) -> House:
     house.run("dvc", "repro", "-q")
     tracks = [line.split(",")[0] for line in (house.root / "data/tracks.csv").read_text().splitlines()[1:]]
     subsets = [("train", "train", "valid", "test")[number % 4] for number in range(len(tracks))]
-    rows = {"albums.csv": "track,group\n" + "".join(f"{track},{track[:-1]}\n" for track in tracks)}
+    groups = ["/".join(track.split("/")[:2]) for track in tracks]  # an album each
+    rows = {"albums.csv": "track,group\n" + "".join(map("{},{}\n".format, tracks, groups))}
     rows["my-split.csv"] = "track,subset\n" + "".join(map("{},{}\n".format, tracks, subsets))
     for name, text in rows.items():
         (house.root / "data/lists" / name).write_text(text)
     house.run("dvc", "repro", "-q")
+    house.run("git", "tag", "v1.0")
     house.commit("second")
     house.run("git", "branch", "-f", "main")
     house.run("dvc", "exp", "run", "-q", "-n", "my-experiment", "-S", "train.epochs=1")
