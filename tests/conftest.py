@@ -1,6 +1,8 @@
 """What several tests need: a tone, a small corpus on disk, and no way to the user's own folders."""
 
+import os
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +46,36 @@ def corpus(tmp_path) -> Path:
     (folder / "low" / "broken.wav").write_bytes(b"RIFF, or so it says")
     (folder / "low" / "cover.jpg").write_bytes(b"\xff\xd8")
     return folder
+
+
+@pytest.fixture
+def model_pt(tmp_path) -> Path:
+    """A tiny network of three genres with new weights, in a model file."""
+    from genre.network import model_file, unet
+    from tests.genre.network.test_model_file import CONTENT
+    from tests.genre.network.test_unet import TINY
+
+    torch.manual_seed(0)
+    path = tmp_path / "model.pt"
+    model_file.save(path, unet.GenreNet(genres=3, **TINY), network_params=TINY, **CONTENT)
+    return path
+
+
+@pytest.fixture
+def make_unreadable(monkeypatch) -> Callable[[str], None]:
+    """A function that lets the folders whose names end so be listed no more; root may read them in fact."""
+
+    def make(ending: str) -> None:
+        listing = os.scandir
+
+        def scandir(path):
+            if str(path).endswith(ending):
+                raise PermissionError(13, "Permission denied", str(path))
+            return listing(path)
+
+        monkeypatch.setattr(os, "scandir", scandir)
+
+    return make
 
 
 @pytest.fixture(scope="session")

@@ -2,13 +2,9 @@ import sys
 
 import pandas as pd
 import pytest
-import torch
 
 from benchmarks import robustness
-from genre.network import model_file, unet
 from genre.prediction.predictor import Predictor
-from tests.genre.network.test_model_file import CONTENT
-from tests.genre.network.test_unet import TINY
 
 ANSWERS = pd.DataFrame(
     [
@@ -23,14 +19,6 @@ ANSWERS = pd.DataFrame(
     ],
     columns=list(robustness.OUTCOMES),
 )
-
-
-@pytest.fixture
-def model_pt(tmp_path):
-    torch.manual_seed(0)
-    path = tmp_path / "model.pt"
-    model_file.save(path, unet.GenreNet(genres=3, **TINY), network_params=TINY, **CONTENT)
-    return path
 
 
 def run(monkeypatch, *words):

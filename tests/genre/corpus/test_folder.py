@@ -126,15 +126,8 @@ def test_a_file_that_cannot_be_read_now_is_not_left_out_in_silence(corpus, monke
         assert reasons(corpus)["low/low.00000.wav"] == "cannot be read: permission denied"
 
 
-def test_a_folder_that_cannot_be_read_is_no_empty_one(corpus, monkeypatch):
-    listing = os.scandir
-
-    def scandir(path):
-        if str(path).endswith("low"):
-            raise PermissionError(13, "Permission denied", str(path))
-        return listing(path)
-
-    monkeypatch.setattr(os, "scandir", scandir)
+def test_a_folder_that_cannot_be_read_is_no_empty_one(corpus, make_unreadable):
+    make_unreadable("low")
     with pytest.raises(PermissionError, match="low"):
         reasons(corpus)
 

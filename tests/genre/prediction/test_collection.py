@@ -82,15 +82,8 @@ def test_a_folder_without_recordings_is_told(tmp_path, others, beside):
     assert find([str(tmp_path)]).problems == [f"{tmp_path}: holds no recordings, {beside}"]
 
 
-def test_a_folder_that_cannot_be_read_is_told_and_the_others_are_gone_through(music, monkeypatch):
-    listing = os.scandir
-
-    def scandir(path):
-        if str(path).endswith("b"):
-            raise PermissionError(13, "Permission denied", str(path))
-        return listing(path)
-
-    monkeypatch.setattr(os, "scandir", scandir)
+def test_a_folder_that_cannot_be_read_is_told_and_the_others_are_gone_through(music, make_unreadable):
+    make_unreadable("b")
     found = find([str(music)])
     assert found.problems == [f"{music / 'b'}: cannot be read: Permission denied"]
     assert relative(found, music) == ["a/1.mp3", "a/no suffix"]

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-import torch
 
 from genre import cli
 from genre.network import model_file, unet
@@ -20,14 +19,6 @@ from tests.genre.network.test_model_file import CONTENT
 from tests.genre.network.test_unet import TINY
 
 ROOT = Path(__file__).parents[3]
-
-
-@pytest.fixture
-def model_pt(tmp_path):
-    torch.manual_seed(0)
-    path = tmp_path / "model.pt"
-    model_file.save(path, unet.GenreNet(genres=3, **TINY), network_params=TINY, **CONTENT)
-    return path
 
 
 @pytest.fixture

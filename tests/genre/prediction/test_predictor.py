@@ -4,7 +4,6 @@ import sys
 
 import pytest
 import soundfile
-import torch
 
 from genre import cli
 from genre.network import model_file, unet
@@ -12,14 +11,6 @@ from genre.prediction import predictor
 from tests.conftest import RATE, tone
 from tests.genre.network.test_model_file import CONTENT
 from tests.genre.network.test_unet import TINY
-
-
-@pytest.fixture
-def model_pt(tmp_path):
-    torch.manual_seed(0)
-    path = tmp_path / "model.pt"
-    model_file.save(path, unet.GenreNet(genres=3, **TINY), network_params=TINY, **CONTENT)
-    return path
 
 
 @pytest.fixture

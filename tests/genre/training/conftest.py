@@ -1,18 +1,25 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from genre.spectrograms import store
 
 
-@pytest.fixture
-def spectrograms(tmp_path):
-    """Four tracks of 80 frames, two genres that differ in which half of the bands is loud."""
+def two_genres(folder: Path, tracks: int, frames: int, n_mels: int) -> store.SpectrogramStore:
+    """Makes a store of tracks of two genres, which differ in which half of the bands is loud."""
     random = np.random.default_rng(0)
     items = []
-    for number in range(4):
-        mel = random.uniform(0, 0.3, (80, 32)).astype(np.float16)
-        mel[:, :16] += np.float16(0.6 * (number % 2))
+    for number in range(tracks):
+        mel = random.uniform(0, 0.3, (frames, n_mels)).astype(np.float16)
+        mel[:, : n_mels // 2] += np.float16(0.6 * (number % 2))
         items.append((f"g{number % 2}/{number}", mel))
-    paths = tmp_path / "v.npy", tmp_path / "i.csv"
-    store.write(items, 32, *paths)
+    paths = folder / "v.npy", folder / "i.csv"
+    store.write(items, n_mels, *paths)
     return store.read(*paths)
+
+
+@pytest.fixture
+def spectrograms(tmp_path):
+    """Four tracks of 80 frames and 32 bands."""
+    return two_genres(tmp_path, 4, 80, 32)

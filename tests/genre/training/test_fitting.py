@@ -1,15 +1,14 @@
 """Fitting a network: by steps from new weights, or a head on the pretrained trunk, which may be trained on."""
 
-import numpy as np
 import pandas as pd
 import pytest
 import torch
 
 from genre.network.musicnn import Musicnn, load_pretrained
-from genre.spectrograms import store
 from genre.spectrograms.params import Clips
 from genre.training import fitting
 from genre.training.params import Augment, Train
+from tests.genre.training.conftest import two_genres
 from tests.genre.training.test_augment import OFF
 from tests.genre.training.test_loop import CHOICES, CPU, network
 
@@ -26,16 +25,8 @@ def given(spectrograms, n_valid=2, **changes) -> fitting.Material:
 
 @pytest.fixture
 def heard(tmp_path):
-    """Six tracks of two genres in musicnn's 96 bands, which differ in which half of the bands is loud."""
-    random = np.random.default_rng(0)
-    items = []
-    for number in range(6):
-        mel = random.uniform(0, 0.3, (40, 96)).astype(np.float16)
-        mel[:, :48] += np.float16(0.6 * (number % 2))
-        items.append((f"g{number % 2}/{number}", mel))
-    paths = tmp_path / "v.npy", tmp_path / "i.csv"
-    store.write(items, 96, *paths)
-    return store.read(*paths)
+    """Six tracks of 40 frames in musicnn's 96 bands."""
+    return two_genres(tmp_path, 6, 40, 96)
 
 
 def published() -> dict[str, torch.Tensor]:
