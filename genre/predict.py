@@ -21,12 +21,13 @@ if TYPE_CHECKING:
 
 def main(arguments: argparse.Namespace) -> int:
     """Prints a line for each recording; one that fails gets a line on standard error, and the others go on."""
-    if arguments.csv:
-        outputs.check_output(arguments.csv, ".csv", "--csv")
-    if arguments.html:
-        outputs.check_output(arguments.html, ".html", "--html")
-    if arguments.figure:
-        outputs.check_output(arguments.figure, ".png", "--figure")
+    for path, suffix, option in (
+        (arguments.csv, ".csv", "--csv"),
+        (arguments.html, ".html", "--html"),
+        (arguments.figure, ".png", "--figure"),
+    ):
+        if path:
+            outputs.check_output(path, suffix, option)
     found = collection.find(arguments.paths)
     if arguments.figure and len(found.recordings) > 1:
         raise ValueError(f"--figure must get one recording, got {len(found.recordings)}; run it once for each")

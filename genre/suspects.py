@@ -30,6 +30,7 @@ from genre.network.musicnn import Musicnn, load_pretrained
 from genre.network.params import Computation, Model
 from genre.pipeline import tables
 from genre.pipeline.settings import Settings, flat, repository
+from genre.prediction import outputs
 from genre.spectrograms import clips, store
 from genre.spectrograms.params import Clips
 from genre.splits import assignment, protocols
@@ -52,8 +53,7 @@ def main(csv: Path, folds: int, group_by: str | None = None) -> None:
         folds: Number of folds.
         group_by: Used instead of `split.group_by`.
     """
-    if csv.suffix.lower() != ".csv":  # it may be a file that was named by mistake, such as params.yaml
-        raise ValueError(f"--csv must name a file that ends in .csv, got {csv}")
+    outputs.check_suffix(csv, ".csv", "--csv")  # it may be a file that was named by mistake, such as params.yaml
     # Folds need the protocol kfold, also if a list assigns the subsets train, valid and test.
     settings = Settings.read(overrides=["split.protocol=kfold", *([f"split.group_by={group_by}"] if group_by else [])])
     check(settings)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 from genre.console import messages
-from genre.predict import count_of, load, predicted, show, tell, tell_error, tell_found, untagged
+from genre.predict import count_of, load, predicted, show, tell, tell_error, tell_found
 from genre.prediction import collection, tagging, tags
 
 if TYPE_CHECKING:
@@ -29,9 +29,9 @@ def main(arguments: argparse.Namespace) -> int:
 def _tag(arguments: argparse.Namespace) -> int:
     found = collection.find(arguments.paths)
     tell_found(found)
-    taggable, failed = _taggable(found.recordings)
-    recordings = untagged(taggable) if arguments.only_untagged else taggable
-    done = Counter(failed=failed, kept=len(taggable) - len(recordings))
+    taggable = _taggable(found.recordings)
+    recordings = [path for path, genres in taggable.items() if not (arguments.only_untagged and genres)]
+    done = Counter(failed=len(found.recordings) - len(taggable), kept=len(taggable) - len(recordings))
     journal = None
     if recordings:
         predictor = load(arguments.model)
@@ -66,17 +66,15 @@ def _journal_of_today() -> Path:
     return Path(f"genre-tags-{date.today().isoformat()}.jsonl")
 
 
-def _taggable(recordings: Sequence[Path]) -> tuple[list[Path], int]:
-    """Returns the recordings whose tags can be written, and the number of the others; prints the reason of each."""
-    taggable = []
+def _taggable(recordings: Sequence[Path]) -> dict[Path, list[str]]:
+    """Returns the recordings whose tags can be written, with the genres in them; prints why the others cannot."""
+    taggable = {}
     for path in tqdm(recordings, "reading tags", unit="file", disable=None, leave=False):
         try:
-            tags.read(path)
+            taggable[path] = tags.read(path)
         except (ValueError, OSError) as error:
             _tell_failed(path, error)
-        else:
-            taggable.append(path)
-    return taggable, len(recordings) - len(taggable)
+    return taggable
 
 
 def _one(answer: "Answer", journal: tagging.Journal | None) -> str:

@@ -76,11 +76,10 @@ def _fit(
     network: nn.Module, given: fitting.Material, log_epoch: fitting.OnEpoch
 ) -> tuple[checkpoint.TrainingState, dict[str, float]]:
     """Fits the network with one bar over the clips of all epochs; a head on a fixed trunk has no epochs."""
-    if isinstance(network, musicnn.Musicnn) and not given.train.trunk_rate:
+    if not given.has_steps(network):
         return fitting.fit(network, given, log_epoch)
-    clips_an_epoch = int((given.table["subset"] == "train").sum()) * given.clips.clips_per_track
-    with progress("training", given.train.epochs * clips_an_epoch, "clip") as bar:
-        shown = TrainingBar(bar, given.train.epochs, clips_an_epoch)
+    with progress("training", given.train.epochs * given.clips_per_epoch, "clip") as bar:
+        shown = TrainingBar(bar, given.train.epochs, given.clips_per_epoch)
 
         def on_epoch(row: dict[str, float]) -> None:
             shown.on_epoch(row)

@@ -91,6 +91,11 @@ def _begin() -> None:
     silence = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silence, 2)
     os.close(silence)
+    end_with_parent()
+
+
+def end_with_parent() -> None:
+    """Lets this process end when the one that started it is killed and cannot end it itself."""
 
     def wait() -> None:
         if parent := parent_process():

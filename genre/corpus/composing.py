@@ -1,17 +1,16 @@
 """Writes the synthetic corpus: every track of `genre.corpus.synthesis` as a wav file, composed on all cores."""
 
 import io
-import os
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
 from pathlib import Path
-from threading import Thread
 
 import numpy as np
 import soundfile
 from tqdm import tqdm
 
+from genre.audio.processes import end_with_parent
 from genre.corpus import synthesis
 
 SAMPLE_RATE = 22050  # Hz, as GTZAN's
@@ -32,17 +31,6 @@ def compose_corpus(folder: Path, *, tracks_per_genre: int, seed: int) -> None:
         raise ValueError(
             "a process that composes was ended from outside; if memory is short, close other programs"
         ) from error
-
-
-def end_with_parent() -> None:
-    """Ends this process when the one that started it is killed, and so cannot end it itself."""
-
-    def wait() -> None:
-        if parent := parent_process():
-            parent.join()
-            os._exit(1)
-
-    Thread(target=wait, daemon=True).start()
 
 
 def _write_track(job: tuple[str, int, int, Path]) -> None:

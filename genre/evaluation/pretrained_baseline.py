@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import torch
-from torch import Tensor
 
 from genre.evaluation.predictions import of_clips
+from genre.network import inference
 from genre.network.hardware import Hardware
 from genre.network.musicnn import FEATURES, Musicnn, load_pretrained
 from genre.network.params import MUSICNN_SPECTROGRAM
@@ -72,12 +72,9 @@ def predict(
 
 def compute_features(network: Musicnn, clips: npt.NDArray[np.float16], hardware: Hardware) -> npt.NDArray[np.float32]:
     """Computes the features of clips `(clip, mel, frame)`: `(clip, 200)`."""
-    parts: list[Tensor] = []
-    with torch.inference_mode(), hardware.autocast():
-        for start in range(0, len(clips), CLIPS_AT_ONCE):
-            cuts = torch.from_numpy(clips[start : start + CLIPS_AT_ONCE]).to(hardware.device)
-            parts.append(network.features(cuts.float()).float().cpu())
-    return torch.cat(parts).numpy().reshape(-1, FEATURES)
+    parts = torch.split(torch.from_numpy(clips), CLIPS_AT_ONCE)
+    features = [inference.compute_features(network, part, hardware=hardware) for part in parts]
+    return torch.cat(features).numpy().reshape(-1, FEATURES)
 
 
 def predict_from(

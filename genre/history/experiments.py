@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rich import box
@@ -80,10 +80,7 @@ def experiments(rows: Sequence[Row], names: Sequence[str] | Any) -> list[Experim
         experiment = _experiment(row, baseline, rows[0], names, known)
         found.append((experiment, tuple(row.get(name) for name in names if name.startswith(("data.", "split.")))))
         merits[found[-1][1]] = max(merits.get(found[-1][1], (0.0, 0.0)), experiment.merit)
-    return [
-        Experiment(**{**vars(one), "is_best": one.merit > (0.0, 0.0) and one.merit == merits[corpus]})
-        for one, corpus in found
-    ]
+    return [replace(one, is_best=one.merit > (0.0, 0.0) and one.merit == merits[corpus]) for one, corpus in found]
 
 
 def _experiment(

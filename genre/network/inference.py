@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from genre.network.hardware import Hardware, explained
+from genre.network.musicnn import Musicnn
 
 BATCH_ON_CPU, BATCH_ON_GPU = 64, 256  # clips at a time
 
@@ -44,6 +45,12 @@ def evaluate(network: nn.Module, clips: Tensor, labels: Tensor, *, hardware: Har
     labels = labels.to(probabilities.device)
     loss = nn.functional.nll_loss(probabilities.clamp(min=1e-7).log(), labels, reduction="sum")
     return torch.stack([loss, (probabilities.argmax(1) == labels).sum().to(loss.dtype)])
+
+
+def compute_features(network: Musicnn, clips: Tensor, *, hardware: Hardware) -> Tensor:
+    """Returns what a head learns from, the features of clips `(clip, mel, frame)`: `(clip, 200)`, on the CPU."""
+    with torch.inference_mode(), hardware.autocast():
+        return network.features(clips.to(hardware.device).float()).float().cpu()
 
 
 def _logits_on_device(network: nn.Module, clips: Tensor, hardware: Hardware) -> Tensor:

@@ -45,11 +45,16 @@ def check_output(path: Path, suffix: str, option: str) -> None:
         ValueError: The name has another suffix, or names something that is not a file.
         OSError: Its folder is missing or cannot be written to.
     """
-    if path.suffix.lower() != suffix:
-        raise ValueError(f"{option} must name a file that ends in {suffix}, got {path}")
+    check_suffix(path, suffix, option)
     if path.exists() and not path.is_file():
         raise ValueError(f"{option} must name a file, {path} is none")
     _check_folder(path.resolve().parent)
+
+
+def check_suffix(path: Path, suffix: str, option: str) -> None:
+    """Checks the suffix of a file that is to be written; see `check_output`."""
+    if path.suffix.lower() != suffix:
+        raise ValueError(f"{option} must name a file that ends in {suffix}, got {path}")
 
 
 def _check_folder(folder: Path) -> None:

@@ -51,6 +51,15 @@ class Material:
         path = self.checkpoint_path
         return path and path.with_name(f"{path.stem}-features{path.suffix}")
 
+    @property
+    def clips_per_epoch(self) -> int:
+        """The number of clips in an epoch."""
+        return int((self.table["subset"] == "train").sum()) * self.clips.clips_per_track
+
+    def has_steps(self, network: nn.Module) -> bool:
+        """Returns whether the network is trained step by step; a head on a fixed trunk is fitted at once."""
+        return not isinstance(network, Musicnn) or self.train.trunk_rate > 0
+
     def validation_clips(self) -> tuple[Tensor, Tensor] | None:
         """Returns the clips `(clip, mel, frame)` of the subset valid and their labels `(clip,)`, or None."""
         return batches.validation_clips(self.store, self.table, self.genres, self.clips)
@@ -78,8 +87,7 @@ def fit(
     """
     if not isinstance(network, Musicnn):
         return _fit_by_steps(network, given, on_epoch, on_steps)
-    valid = given.validation_clips() if given.train.trunk_rate else None
-    if given.train.trunk_rate and valid is None:
+    if given.has_steps(network) and "valid" not in set(given.table["subset"]):
         raise ValueError(
             "train.trunk_rate above 0 must have a validation subset, which chooses the epoch and gives temperature and "
             "threshold; set split.valid to 0.2, or trunk_rate to 0"
@@ -91,7 +99,7 @@ def fit(
         hardware=given.hardware, seed=given.train.seed, checkpoint_path=given.features_path,
     )  # fmt: skip
     calibrated = calibration.fit(fitted.logits, fitted.labels)
-    if given.train.trunk_rate:
+    if given.has_steps(network):
         with torch.no_grad():  # to the scale at which the cross entropy of the logits means probabilities
             for parameter in network.head.parameters():
                 parameter.div_(calibrated["temperature"])

@@ -13,6 +13,7 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
+from genre.network import inference
 from genre.network.hardware import Hardware
 from genre.network.musicnn import FEATURES, Musicnn, load_pretrained
 from genre.pipeline import files
@@ -108,9 +109,8 @@ def compute_features(
     with tqdm(total=len(tracks), initial=done, desc="features", unit="track", disable=None) as bar:
         for start in range(done, len(tracks), TRACKS_AT_ONCE):
             chosen = tracks[start : start + TRACKS_AT_ONCE]
-            cuts = torch.from_numpy(clips_of(store, chosen, **clips.model_dump())).to(hardware.device)
-            with torch.inference_mode(), hardware.autocast():
-                values = network.features(cuts.float()).float().cpu().numpy()
+            cuts = torch.from_numpy(clips_of(store, chosen, **clips.model_dump()))
+            values = inference.compute_features(network, cuts, hardware=hardware).numpy()
             parts.append(values.reshape(len(chosen), clips.clips_per_track, FEATURES))
             if checkpoint_path:
                 with files.replacing(checkpoint_path, shared=True) as temporary, temporary.open("wb") as file:
