@@ -24,7 +24,7 @@ CLIPS_AT_ONCE = 64
 
 
 def is_at_hand(content: Mapping[str, Any]) -> bool:
-    """Tells whether the baseline can be computed, and is not the model itself.
+    """Returns whether the baseline can be computed, and is not the model itself.
 
     Args:
         content: The content of the model file.

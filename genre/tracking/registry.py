@@ -55,7 +55,10 @@ def register(store: Store, run: Any, model_pt: Path | None) -> None:
 
 
 def requirements() -> list[str]:
-    """Lists the packages that serving needs, in the versions that are installed here; no index names a local build."""
+    """Lists the packages that serving needs, in the versions installed here.
+
+    What follows a `+` names a local build, such as `+cpu`; no package index has it, so it is left out.
+    """
     return [f"{name}=={version(name).partition('+')[0]}" for name in PACKAGES]
 
 

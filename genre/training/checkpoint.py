@@ -22,7 +22,7 @@ class Stateful(Protocol):
     """What can be saved and gone on with: a network, an optimiser, a schedule."""
 
     def state_dict(self) -> dict[str, Any]:
-        """Returns all that changes in a training."""
+        """Returns the values that change during a training."""
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> Any:
         """Takes it back."""

@@ -73,7 +73,7 @@ class Group:
         return values
 
     def average_buffers(self, network: nn.Module) -> None:
-        """Gives the statistics of batch norms their mean over all processes."""
+        """Replaces the statistics of batch norms by their mean over all processes."""
         for buffer in network.buffers() if self.size > 1 else ():
             if buffer.is_floating_point():
                 dist.all_reduce(buffer)
@@ -247,7 +247,7 @@ def _reason(failed: int, processes: Sequence[BaseProcess], receivers: Sequence[C
 
 
 def _process(group: Group, work: Callable[[Group], None], hardware: Hardware, address: str, told: Connection) -> None:
-    """Is the whole life of one of the processes that `_spawn` starts."""
+    """Runs one of the processes that `_spawn` starts, from its beginning to its end."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that temporary files are removed
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # which a terminal sends to all; the first process ends this one
     tqdm.set_lock(threading.RLock())  # its own is a semaphore, of which Python warns when the process was killed

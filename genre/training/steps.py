@@ -1,4 +1,4 @@
-"""What the steps of an epoch gave, kept on the device until it is read."""
+"""The losses and the correct answers of the steps of an epoch, kept on the device until they are read."""
 
 import time
 
@@ -48,7 +48,7 @@ class StepRecord:
         self._rates.append(rate)
 
     def is_due(self) -> bool:
-        """Tells whether the last reading is a second ago."""
+        """Returns whether the last reading is a second or more ago."""
         return time.monotonic() - self._read_at >= SECONDS_BETWEEN_READINGS
 
     def read(self) -> tuple[float, float]:
