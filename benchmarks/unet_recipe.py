@@ -80,6 +80,9 @@ class Variant(BaseModel):
             "shift_probability": self.shift, "shift_step": 8, "shift_steps": 3,
             "time_mask_probability": self.masks, "time_masks": 3, "time_mask_frames": 6,
             "mel_mask_probability": self.masks, "mel_masks": 2, "mel_mask_bands": 10,
+            "band_limit_probability": 0.0, "band_limit_lowest": 80, "band_limit_slope": 16,
+            "equaliser_probability": 0.0, "equaliser_level": 0.1,
+            "hole_probability": 0.0, "hole_lowest": 64, "hole_frames": 3,
         }  # fmt: skip
 
 

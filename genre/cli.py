@@ -8,6 +8,8 @@ from pathlib import Path
 
 from genre.console import messages
 
+IN_REPOSITORY = ("recipe", "study", "experiments", "suspects", "sync")  # commands that read what is in its root
+
 
 def main() -> None:
     """Runs the command line; a user's mistake is reported in one line on standard error, with status 2."""
@@ -16,6 +18,11 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a file's name may hold bytes that are not text
     with messages.one_line_errors():
+        if arguments.command in IN_REPOSITORY and not Path("dvc.yaml").is_file():
+            raise ValueError(
+                f"genre {arguments.command} must run in the repository's root, there is no dvc.yaml in {Path.cwd()}; "
+                "cd there"
+            )
         raise SystemExit(arguments.run(arguments))
 
 
@@ -23,7 +30,7 @@ def parser() -> argparse.ArgumentParser:
     """Returns the command line with all its commands."""
     top = argparse.ArgumentParser(prog="genre", description="Music genre classification.")
     top.add_argument("--version", action="version", version=f"genre {version('genre')}")
-    commands = top.add_subparsers(required=True, metavar="COMMAND")
+    commands = top.add_subparsers(required=True, metavar="COMMAND", dest="command")
     for add in (
         _add_predict,
         _add_tag,
@@ -189,8 +196,6 @@ def _experiments(_: argparse.Namespace) -> int:
     from genre.history import experiments
     from genre.pipeline.settings import Settings
 
-    if not Path("dvc.yaml").is_file():
-        raise ValueError(f"genre experiments must run in the repository's root, there is no dvc.yaml in {Path.cwd()}")
     console, notes = Console(), Console(stderr=True)
     with notes.status("reading the experiments of DVC"):
         rows = experiments.read(Settings.read().flat())

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from genre.pipeline.settings import Settings
 
-# DVC warns of an empty folder at every command.
+# Stands in the folder of a user's own music, which would be empty: DVC warns of an empty folder at every command.
 README = "The recordings are read where they are; data/tracks.csv names them.\n"
 
 
@@ -40,16 +40,15 @@ def main(
                 if root.is_relative_to(incoming):
                     folder.move_usable(scanned, root, new)
                 else:
-                    (new / "README.txt").write_text(
-                        "The recordings are read where they are; data/tracks.csv names them.\n"
-                    )
+                    (new / "README.txt").write_text(README)
         finally:
             shutil.rmtree(incoming, ignore_errors=True)
     usable, excluded = tracks.tables_of(scanned, None if root.is_relative_to(incoming) else root.absolute())
     tables.write_csv(excluded, excluded_csv)
     tables.write_csv(usable, tracks_csv)
-    files.write_json(associations.summary(scanned), corpus_json)
-    print(*losses.lines(scanned), f"each excluded file is in {excluded_csv}", sep="\n")
+    association = associations.associations(scanned)
+    files.write_json(associations.summary(scanned, association), corpus_json)
+    print(*losses.lines(scanned, association), f"each excluded file is in {excluded_csv}", sep="\n")
     tracks.check_enough(tables.read_tracks(tracks_csv), tracks_csv, excluded_csv)
 
 

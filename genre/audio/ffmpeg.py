@@ -237,7 +237,7 @@ def _windows(window: Window) -> list[Window]:
 
 
 def _tags(metadata: dict[str, str]) -> dict[str, str]:
-    lower = {key.lower(): " ".join(value.split()) for key, value in metadata.items()}
+    lower = {key.lower(): value.strip() for key, value in metadata.items()}
     artist = lower.get("artist") or lower.get("album_artist") or lower.get("author")
     return {name: value for name, value in (("artist", artist), ("album", lower.get("album"))) if value}
 

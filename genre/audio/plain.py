@@ -1,11 +1,15 @@
 """Plain samples without compression (WAV, AIFF, AU), through libsndfile, which reads them fastest."""
 
+import struct
 from collections.abc import Iterator
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import soundfile
+from mutagen import MutagenError
+from mutagen.aiff import AIFF
+from mutagen.wave import WAVE
 
 from genre.audio.windows import Window
 
@@ -16,6 +20,8 @@ CODECS = {
 WIDTHS = {"PCM_S8": 1, "PCM_U8": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8}  # bytes
 FORMATS = {"WAV": "wav", "WAVEX": "wav", "AIFF": "aiff", "AU": "au"}
 MARKS = (b"RIFF", b"RIFX", b"FORM", b".snd", b"dns.")
+ID3_FORMATS: dict[bytes, Any] = {b"WAVE": WAVE, b"AIFF": AIFF, b"AIFC": AIFF}
+DAMAGED = (MutagenError, LookupError, struct.error, ValueError)  # what mutagen raises for damaged tags
 BESIDE = 0.02  # share of the file that need not be samples
 
 
@@ -38,7 +44,8 @@ class PlainReader:
         self.codec = CODECS.get(self._file.subtype, "")
         self._frame_bytes = self.channels * WIDTHS.get(self._file.subtype, 0)
         self.stated_seconds = (self._file.frames + self._cut_frames(window)) / self.sample_rate
-        self.tags = {name: value for name in ("artist", "album") if (value := getattr(self._file, name, ""))}
+        listed = {name: value for name in ("artist", "album") if (value := getattr(self._file, name, ""))}
+        self.tags = {**_id3_tags(window), **listed}
 
     @property
     def bit_rate(self) -> int:
@@ -66,6 +73,20 @@ class PlainReader:
         """Returns how many samples the header states beyond the end of the file, which libsndfile does not report."""
         stated = stated_size(window.at(0, 12))
         return max(0, stated - window.size) // self._frame_bytes if self._frame_bytes else 0
+
+
+def _id3_tags(window: Window) -> dict[str, str]:
+    """Returns `artist` and `album` of an ID3 tag inside WAV or AIFF, which libsndfile does not read."""
+    form = ID3_FORMATS.get(window.at(8, 4))
+    if form is None:
+        return {}
+    with window.part(0) as file:
+        try:
+            tags = form(fileobj=file).tags or {}
+        except DAMAGED:
+            return {}
+    frames = {name: tags.get(frame) for name, frame in (("artist", "TPE1"), ("album", "TALB"))}
+    return {name: frame.text[0] for name, frame in frames.items() if frame and frame.text}
 
 
 def stated_size(head: bytes) -> int:

@@ -107,8 +107,8 @@ class Reader:
             format=source.format,
             codec=source.codec,
             bit_rate=source.bit_rate,
-            artist=source.tags.get("artist", ""),
-            album=source.tags.get("album", ""),
+            artist=_one_line(source.tags.get("artist", "")),
+            album=_one_line(source.tags.get("album", "")),
         )
 
     def _lost(self, seconds: float) -> tuple[float, float, str]:
@@ -116,6 +116,12 @@ class Reader:
             return self._source.lost()
         stated = max(seconds, self._source.stated_seconds)
         return stated - seconds, stated, "the file ends before what its header states"
+
+
+def _one_line(text: str) -> str:
+    """Returns a text of a tag as one cell of a table: a damaged tag may hold control characters."""
+    printable = "".join(character if character.isprintable() else " " for character in text)
+    return " ".join(printable.split())
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """Measures whether the genre can be told from how files were stored, instead of from how they sound."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import sqrt
 from typing import Any
 
@@ -14,8 +14,8 @@ from genre.corpus.folder import ScannedFile
 NOTABLE_ASSOCIATION = 0.6
 
 
-def summary(scanned: Sequence[ScannedFile]) -> dict[str, Any]:
-    """Returns the corpus in numbers, as metrics/corpus.json holds it."""
+def summary(scanned: Sequence[ScannedFile], association: Mapping[str, float]) -> dict[str, Any]:
+    """Returns the corpus in numbers, as metrics/corpus.json holds it, with what `associations` returned."""
     usable = [file for file in scanned if not file.reason and file.recording]
     return {
         "corpus": {
@@ -23,18 +23,18 @@ def summary(scanned: Sequence[ScannedFile]) -> dict[str, Any]:
             "genres": len({file.genre for file in usable}),
             "hours": sum(file.recording.seconds for file in usable if file.recording) / 3600,
             "not_usable": sum(bool(file.reason) and file.is_recording for file in scanned),
-            "association": {name.replace(" ", "_"): value for name, value in associations(usable).items()},
+            "association": {name.replace(" ", "_"): value for name, value in association.items()},
         }
     }
 
 
-def associations(usable: Sequence[ScannedFile]) -> dict[str, float]:
-    """Returns the association of each property of the files with the genre: Cramer's V, bias-corrected.
+def associations(scanned: Sequence[ScannedFile]) -> dict[str, float]:
+    """Returns the association of each property of the usable files with the genre: Cramer's V, bias-corrected.
 
     Source: Bergsma 2013, "A bias-correction for Cramer's V and Tschuprow's T", J. Korean Stat. Soc. 42:323. Numbers are
     divided into four classes of equal size. A property that is the same for all files has the association 0.
     """
-    rows = [(file.genre, file.recording) for file in usable if file.recording]
+    rows = [(file.genre, file.recording) for file in scanned if file.recording and not file.reason]
     genres = pd.Series([genre for genre, _ in rows])
     properties = {
         "format": [recording.format for _, recording in rows],

@@ -1,9 +1,9 @@
 """The lines that `download` prints at its end: what was found, what cannot be used and why, and warnings."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from genre.corpus.associations import NOTABLE_ASSOCIATION, associations
+from genre.corpus.associations import NOTABLE_ASSOCIATION
 from genre.corpus.folder import ScannedFile
 
 ADVICE = {
@@ -14,8 +14,13 @@ ADVICE = {
 }
 
 
-def lines(scanned: Sequence[ScannedFile]) -> Iterator[str]:
-    """Yields lines about the files of a corpus, the most important first."""
+def lines(scanned: Sequence[ScannedFile], association: Mapping[str, float]) -> Iterator[str]:
+    """Yields lines about the files of a corpus, the most important first.
+
+    Args:
+        scanned: All files that were found.
+        association: What `genre.corpus.associations.associations` returned for them.
+    """
     usable = [file for file in scanned if not file.reason]
     unusable = [file for file in scanned if file.reason and file.is_recording]
     others = len(scanned) - len(usable) - len(unusable)
@@ -31,7 +36,7 @@ def lines(scanned: Sequence[ScannedFile]) -> Iterator[str]:
     untagged = sum(not file.artist for file in usable)
     if usable and 0 < untagged < len(usable):
         yield f"{_many(untagged, 'track')} without an artist in tags or folders"
-    yield from _of_sources(usable)
+    yield from _of_sources(association)
 
 
 def _many(count: int, what: str) -> str:
@@ -54,9 +59,9 @@ def _of_genres(usable: Sequence[ScannedFile], unusable: Sequence[ScannedFile]) -
             yield f"warning: genre {genre!r} lost {lost[genre]} of its {_many(lost[genre] + kept[genre], 'recording')}"
 
 
-def _of_sources(usable: Sequence[ScannedFile]) -> Iterator[str]:
+def _of_sources(association: Mapping[str, float]) -> Iterator[str]:
     """Names properties of the files by which a network may tell the genre, instead of by the music."""
-    found = sorted(associations(usable).items(), key=lambda item: -item[1])
+    found = sorted(association.items(), key=lambda item: -item[1])
     notable = [f"{name} ({value:.2f})" for name, value in found if value >= NOTABLE_ASSOCIATION]
     if notable:
         yield (

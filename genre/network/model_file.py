@@ -70,8 +70,10 @@ def load(path: Path) -> tuple[nn.Module, dict[str, Any]]:
     except FileNotFoundError:
         raise ValueError(f"{path} is missing; `dvc repro train` makes it, `dvc pull` fetches it") from None
     except UNREADABLE as error:
+        # The messages of torch and Python name parts of their own; ours say what is wrong with the file.
+        reason = str(error) if type(error) is ValueError else "it is damaged, or of another program"
         raise ValueError(
-            f"{path} must be a model file of this project: {type(error).__name__} {str(error)[:200]}"
+            f"{path} must be a model file of this project: {reason}; `dvc repro train` makes one"
         ) from error
 
 
@@ -91,6 +93,9 @@ def read(path: Path) -> Any:
 
 
 def _network(content: dict[str, Any]) -> nn.Module:
+    missing = [name for name in ("weights", *CONTENT) if name not in content]
+    if missing:
+        raise ValueError(f"it has no {', '.join(missing)}")
     weights, params = content["weights"], content["network_params"]
     if not 0 < float(content["calibration"]["temperature"]) < float("inf"):
         raise ValueError("its temperature must be above 0")

@@ -33,7 +33,9 @@ def load(path: Path) -> Trained:
     except FileNotFoundError:
         raise ValueError(f"{path} is missing; `genre export {path}` makes it from a trained model") from None
     except UNREADABLE as error:
-        raise ValueError(f"{path} must be a model that `genre export` wrote: {str(error)[:200]}") from error
+        raise ValueError(
+            f"{path} must be a model that `genre export` wrote: it is damaged, or of another program"
+        ) from error
 
     def logits(clips: Clip) -> Logits:
         # One by one: this is as fast as several at once, which for musicnn would not fit the processor's cache.

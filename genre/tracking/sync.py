@@ -12,7 +12,6 @@ from genre.history import dvc_lock, revisions
 from genre.history.dvc_lock import Trained
 from genre.history.revisions import Revision
 from genre.pipeline.files import md5
-from genre.pipeline.settings import repository
 from genre.tracking import registry, results
 from genre.tracking.mlflow_store import Store, address, database
 
@@ -28,11 +27,8 @@ def sync(names: Sequence[str], *, all_experiments: bool, dry_run: bool) -> None:
     """Brings the workspace and all experiments to MLflow; or the revisions named, and all experiments if asked for.
 
     Raises:
-        ValueError: A revision is unknown; this is not the repository's root, or it has no git; MLflow fails.
+        ValueError: A revision is unknown; the repository has no git; MLflow fails.
     """
-    root = repository()
-    if not any((root / name).is_file() for name in ("dvc.yaml", "dvc.lock")):
-        raise ValueError(f"genre sync must run in the repository's root, there is no dvc.yaml in {root}; cd there")
     known = revisions.experiments()
     wanted = revisions.resolve(names) if names else [WORKSPACE]
     wanted += [revision for revision in known if (all_experiments or not names) and revision not in wanted]

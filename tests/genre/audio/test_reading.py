@@ -4,6 +4,9 @@ import av
 import numpy as np
 import pytest
 import soundfile
+from mutagen.aiff import AIFF
+from mutagen.id3 import TALB, TPE1
+from mutagen.wave import WAVE
 
 from genre.audio import reading
 from tests.genre.audio.sounds import RATE, encoded, noise, tone
@@ -379,6 +382,39 @@ def test_tags_name_artist_and_album(write):
         data = encoded(codec, form, noise(0.5, rate), rate, tags={"artist": "A  B", "album": "C\nD"})
         recording = reading.inspect(write(data))
         assert (recording.artist, recording.album) == ("A B", "C D")
+
+
+@pytest.mark.parametrize(("form", "tagger"), [("wav", WAVE), ("aiff", AIFF)])
+def test_id3_tags_inside_wav_and_aiff_name_artist_and_album(tmp_path, form, tagger):
+    path = tmp_path / f"song.{form}"
+    soundfile.write(path, noise(0.5, RATE), RATE)
+    file = tagger(path)
+    file.add_tags()
+    file.tags.add(TPE1(encoding=3, text="A  B"))
+    file.tags.add(TALB(encoding=3, text="C\nD"))
+    file.save()
+    recording = reading.inspect(path)
+    assert (recording.artist, recording.album) == ("A B", "C D")
+    assert recording.codec == "pcm_s16"
+    whole = path.read_bytes()
+    at = whole.index(b"TPE1")
+    path.write_bytes(whole[: at + 4] + b"\xff\xff\xff\xff" + whole[at + 8 :])  # its size is beyond the file
+    damaged = reading.inspect(path)
+    assert (damaged.seconds, damaged.artist) == (recording.seconds, "A B")
+
+
+def test_the_list_of_a_wav_is_before_its_id3_tags(tmp_path):
+    path = tmp_path / "song.wav"
+    with soundfile.SoundFile(path, "w", RATE, 1) as sound:
+        sound.artist = "Listed"
+        sound.write(noise(0.5, RATE)[:, 0])
+    file = WAVE(path)
+    file.add_tags()
+    file.tags.add(TPE1(encoding=3, text="Other"))
+    file.tags.add(TALB(encoding=3, text="Album"))
+    file.save()
+    recording = reading.inspect(path)
+    assert (recording.artist, recording.album) == ("Listed", "Album")
 
 
 # Limits, and what is refused.

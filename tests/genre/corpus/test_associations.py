@@ -14,7 +14,7 @@ def test_the_association_is_1_where_it_is_complete_and_near_0_where_there_is_non
 
 def test_the_corpus_in_numbers_counts_what_is_used_and_what_is_not():
     files = [*MIXED, ScannedFile("a/x.mp3", "silent"), ScannedFile("a/cover.jpg", "no audio", is_recording=False)]
-    found = associations.summary(files)["corpus"]
+    found = associations.summary(files, associations.associations(files))["corpus"]
     assert (found["tracks"], found["genres"], found["not_usable"]) == (40, 2, 1)
     assert found["hours"] == pytest.approx(40 * 30 / 3600)
     assert found["association"].keys() == {"format", "codec", "bit_rate", "sampling_rate", "peak_level"}

@@ -223,16 +223,6 @@ def test_what_registers_a_model_knows_the_source_of_its_data(root, monkeypatch):
     assert known[0]["data.source"] == "synthetic"
 
 
-def test_a_folder_that_is_not_the_repositorys_root_is_told(root, monkeypatch):
-    (root / "docs").mkdir()
-    monkeypatch.setenv("DVC_ROOT", str(root / "docs"))
-    with pytest.raises(
-        ValueError, match=r"must run in the repository's root, there is no dvc\.yaml in .*docs; cd there"
-    ):
-        everything()
-    assert list((root / "docs").iterdir()) == []
-
-
 def test_mlflow_that_fails_half_way_is_told_in_a_line(root, monkeypatch):
     def lost(*_):
         raise MlflowException("the server\nis gone")
