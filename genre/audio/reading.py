@@ -76,10 +76,10 @@ class Reader:
             raise ValueError(f"cannot be music: {self.channels} channels at {self.sample_rate} Hz")
 
     def blocks(self) -> Iterator[Block]:
-        """Yields all samples in blocks `(time, channel)` of any length.
+        """Yields all samples of the file in blocks `(time, channel)`, whose lengths differ; full scale is 1.
 
         Raises:
-            ValueError: There are too many, or some that are no numbers or beyond any scale.
+            ValueError: The recording is longer than `MOST_SECONDS`; a sample is NaN, infinite or above `MOST_LEVEL`.
         """
         for block in self._source.blocks(BLOCK_LENGTH):
             level = max(block.max(initial=0), -block.min(initial=0))  # NaN if one is

@@ -11,9 +11,9 @@ from genre.pipeline.tables import EXCLUDED, TRACKS
 
 
 def names(recordings: Sequence[str]) -> list[str]:
-    """Names tracks after their files `<genre>/<stem>.<suffix>`: `<genre>/<stem>`, with the suffix if two are equal.
+    """Names tracks after their files, without the suffix: `blues/blues.00012.wav` becomes `blues/blues.00012`.
 
-    GTZAN's `blues/blues.00012.wav` becomes `blues/blues.00012`.
+    Where several files would have one name, all of them keep their suffix.
     """
     stems = [str(Path(file).with_suffix("")) for file in recordings]
     counts = Counter([*stems, *recordings])  # `a.wav` is the stem of `a.wav.flac` and a file's name too

@@ -9,6 +9,9 @@ CALIBRATION_BINS = 10
 
 
 def confidence_bins(confidence: npt.NDArray[np.floating[Any]], bins: int = CALIBRATION_BINS) -> npt.NDArray[np.int64]:
-    """Returns the number of each confidence's bin, from 0; a confidence on an edge belongs to the bin below."""
+    """Sorts confidences in 0..1 into bins of equal width: returns the index of each one's bin, from 0.
+
+    A confidence on the edge between two bins belongs to the lower one, and 0 to the first.
+    """
     above = np.ceil(confidence * bins).astype(np.int64)
     return np.asarray(np.clip(above - 1, 0, bins - 1))

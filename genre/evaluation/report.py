@@ -29,7 +29,12 @@ def write_baselines(simpler: Mapping[str, pd.DataFrame], folder: Path) -> None:
 
 
 def per_genre(of_clips: pd.DataFrame, subsets: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Returns subset -> genre -> precision, recall, F1 and support, by track."""
+    """Computes precision, recall, F1 and support of each genre over tracks: subset -> genre -> score -> value.
+
+    Args:
+        of_clips: Clip predictions; the probabilities of a track are the mean over its clips.
+        subsets: Those that are scored.
+    """
     tracks = predictions.by_track(of_clips)
     return {subset: metrics.per_genre(tracks[tracks["subset"] == subset]).to_dict("index") for subset in subsets}
 

@@ -52,7 +52,10 @@ class ListedTrack:
     picture: bytes | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """Returns the JSON value of the track: means rounded to 3 decimals, clips in whole percent, to save space."""
+        """Returns the JSON value of the track.
+
+        To save space, its probabilities are rounded to 3 decimals and those of its clips given in whole percent.
+        """
         return {
             "name": self.name,
             "audio": self.audio,

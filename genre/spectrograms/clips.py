@@ -35,6 +35,8 @@ def clips_of(
 ) -> npt.NDArray[np.float16]:
     """Cuts tracks into their clips, first all clips of the first track: `(clip, n_mels, clip_frames)`.
 
+    Each track gives `clips_per_track` clips; see `clip_starts` for where they begin, and when they overlap.
+
     Raises:
         ValueError: A track is shorter than a clip.
     """

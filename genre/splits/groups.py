@@ -37,7 +37,8 @@ def straddling(subsets: Mapping[str, str], pairs: pd.DataFrame) -> pd.DataFrame:
         pairs: Columns `track_a, track_b` and others.
 
     Returns:
-        Those rows of `pairs`, with the columns `subset_a, subset_b`.
+        Those rows of `pairs`, with two more columns, `subset_a` and `subset_b`. A pair with a track that is in no
+        subset is left out.
     """
     found = pairs.assign(subset_a=pairs["track_a"].map(subsets), subset_b=pairs["track_b"].map(subsets))
     found = found.dropna(subset=["subset_a", "subset_b"])

@@ -8,7 +8,10 @@ from genre.spectrograms.params import Clips
 
 
 class Split(Clips):
-    """The whole section. The stage `split` reads the parameters listed here; those of clips are inherited."""
+    """The section `split` of params.yaml: what the stage `split` reads, and the parameters of clips, inherited.
+
+    How a track is cut into clips belongs to the same section, but the stages after `split` read it; see `Clips`.
+    """
 
     protocol: Literal["stratified", "fault-filtered", "kfold", "file"]
     valid: Annotated[float, Field(ge=0, le=0.9)]

@@ -119,7 +119,11 @@ class Store:
         return str(found.experiment_id)
 
     def all_runs(self, query: str = "") -> Iterator[Any]:
-        """Yields all runs that are not deleted, the newest first; a query must hold no text of a user."""
+        """Yields the runs of the experiment that are not deleted, the newest first.
+
+        Args:
+            query: MLflow's filter. It is not escaped, so the caller must not put a text of the user into it.
+        """
         token: str | None = None
         while token != "":
             page = self.client.search_runs([self.experiment], query, max_results=500, page_token=token)
@@ -237,7 +241,7 @@ def _repair(old: str, new: str) -> None:
 
 
 def data_of(run: Any) -> dict[str, str]:
-    """Returns the data that a run was trained on: file name -> MD5."""
+    """Returns what identifies the data that a run was trained on, its MLflow data sets: file name -> MD5."""
     datasets = (item.dataset for item in run.inputs.dataset_inputs)
     return {dataset.name.rpartition("/")[2]: dataset.digest for dataset in datasets}
 

@@ -19,13 +19,13 @@ UNUSABLE = (OSError, *model_file.UNREADABLE)
 
 
 class Stateful(Protocol):
-    """What can be saved and gone on with: a network, an optimiser, a schedule."""
+    """What can be saved and resumed from: a network, an optimiser, a schedule of the learning rate."""
 
     def state_dict(self) -> dict[str, Any]:
         """Returns the values that change during a training."""
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> Any:
-        """Takes it back."""
+        """Restores what `state_dict` returned."""
 
 
 @dataclass
