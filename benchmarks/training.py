@@ -140,8 +140,10 @@ def trainer(recipe: dict[str, Any], network: str, hardware: Hardware, arguments:
         place_tracks(store, list(store.index), labels, hardware), CLIPS_PER_TRACK, recipe["clip_frames"],
         "contiguous", recipe["crops"], recipe["augmentation"], 0.0, 1,
     )  # fmt: skip
+    steps = (arguments.rounds + 1) * arguments.steps  # of `print_speeds`, for which the schedule must be long enough
+    epochs = max(1, arguments.epochs, -(-steps // clips.steps(arguments.batch_size)))
     params = SimpleNamespace(
-        **recipe["train"] | {"batch_size": arguments.batch_size}, average=0.0, epochs=max(1, arguments.epochs), seed=1
+        **recipe["train"] | {"batch_size": arguments.batch_size}, average=0.0, epochs=epochs, seed=1
     )
     torch.manual_seed(1)
     net = GenreNet(genres=GENRES, n_mels=recipe["n_mels"], clip_frames=recipe["clip_frames"], network=network)
@@ -238,6 +240,8 @@ def synchronise(hardware: Hardware) -> None:
     """Waits for the GPU."""
     if hardware.device == "cuda":
         torch.cuda.synchronize()
+    elif hardware.device == "mps":
+        torch.mps.synchronize()
 
 
 def print_training(hardware: Hardware, arguments: Any) -> None:

@@ -28,7 +28,8 @@ def main(settings: Settings, values: Path, index: Path, split_csv: Path, model_p
     device = hardware.choose_hardware(train.device, train.precision)
     work = partial(_train, settings, (values, index, split_csv), model_pt, history_csv, device)
     if model.network == "musicnn":  # its features are computed once, and its head is fitted in seconds
-        work(distributed.ALONE)
+        if distributed.is_first_process():
+            work(distributed.ALONE)
     else:
         distributed.run(work, device, train.devices, train.batch_size)
 
@@ -50,6 +51,8 @@ def _train(
     parameters = flat(clip, spectrogram, augment, model, train)
     del parameters["train.devices"]  # a training may go on with another number of devices
     machine = {**vars(device), "torch": torch.__version__}
+    if device.device != "cpu":
+        del machine["threads"]  # which a launcher may change, and which do not matter on a GPU
     checkpoint_key = run_key.run_key(inputs, parameters, machine)
     path = repository() / ".checkpoints" / f"{checkpoint_key}.pt"
     given = fitting.Material(

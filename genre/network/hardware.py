@@ -26,7 +26,8 @@ class Hardware:
     def place(self, network: nn.Module) -> None:
         """Moves a network to the device, in the memory layout in which its convolutions are fastest."""
         network.to(self.device)
-        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if self.device != "mps":  # where torch 2.11 computes wrong gradients of batch norm for it: its issue 175189
+            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def has_room_for(self, size: int) -> bool:
         """Returns whether `size` bytes of spectrograms fit in the memory of the GPU; on a CPU there is none to fill."""
@@ -48,16 +49,27 @@ def choose_hardware(device: str, precision: str) -> Hardware:
     """Chooses the hardware; `auto` takes a GPU if there is one, and bfloat16 where the hardware is faster in it.
 
     Raises:
-        ValueError: The device asked for is not there.
+        ValueError: The device asked for is not there, or too old for this torch.
     """
-    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    present = {"cuda": _has_usable_gpu(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if device == "auto":
         device = next(name for name, there in present.items() if there)
     if not present[device]:
-        raise ValueError(f"train.device {device} is not on this machine; set it to auto or cpu")
+        raise ValueError(
+            f"train.device {device} is not on this machine, or too old for this torch; set it to auto or cpu"
+        )
     if precision == "auto":
         precision = "bfloat16" if _is_faster_in_bfloat16(device) else "float32"
     return Hardware(device, precision, torch.get_num_threads())
+
+
+def _has_usable_gpu() -> bool:
+    """Returns whether there is a GPU for which this build of torch has code."""
+    if not torch.cuda.is_available():
+        return False
+    oldest = min(int(name.removeprefix("sm_")) for name in torch.cuda.get_arch_list() if name.startswith("sm_"))
+    major, minor = torch.cuda.get_device_capability()
+    return 10 * major + minor >= oldest
 
 
 def _is_faster_in_bfloat16(device: str) -> bool:
@@ -71,7 +83,7 @@ def _is_faster_in_bfloat16(device: str) -> bool:
 def seed_everything(seed: int) -> None:
     """Makes the same seed give the same bits on the same machine."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    # Only a warning: CUDA's max_pool2d is not deterministic for overlapping windows, and the network's do not overlap.
+    # Only a warning, should torch find an operation without a deterministic algorithm; the networks have none.
     # `torch.use_deterministic_algorithms` does the same, and imports torch's compiler for it, which takes seconds.
     torch.set_deterministic_debug_mode("warn")
     # This code reads no memory that it has not written; filling new memory would cost 2 % of the time.
@@ -81,6 +93,8 @@ def seed_everything(seed: int) -> None:
 
 def explained(error: Exception, *parameters: str) -> Exception:
     """Returns an error that says which parameters to lower if memory ran out; any other error as it is."""
-    if isinstance(error, torch.OutOfMemoryError | MemoryError) or "allocate memory" in str(error):
+    text = str(error).lower()
+    said = any(words in text for words in ("allocate memory", "out of memory", "alloc_failed"))
+    if isinstance(error, torch.OutOfMemoryError | MemoryError) or said:
         return ValueError(f"out of memory; lower {', '.join(parameters)} or model.base_channels")
     return error

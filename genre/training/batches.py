@@ -92,11 +92,11 @@ class TrainingClips:
         """Draws the clips of an epoch in their order.
 
         Returns:
-            `(clip,)` each: the place in `tracks.values`, the label, and on the device the share for mixup.
+            `(clip,)` each: on the CPU the place in `tracks.values` and the label, on the device the share for mixup.
         """
         seed, tracks = epoch_seed(self.seed, epoch), self.tracks
-        generator = torch.Generator(tracks.labels.device).manual_seed(seed)
-        order = torch.randperm(len(self), generator=generator, device=tracks.labels.device)
+        generator = torch.Generator().manual_seed(seed)
+        order = torch.randperm(len(self), generator=generator)
         places = (tracks.starts[:, None] + self._starts(generator)).flatten()
         labels = tracks.labels.repeat_interleave(self.clips_per_track, output_size=len(self))
         shares = tracks.to_device(draw_shares(self.mixup, len(self), seed)) if self.mixup else None
@@ -107,10 +107,10 @@ class TrainingClips:
         frames, count = self.tracks.frames, self.clips_per_track
         if self.crops == "random":
             # The rest of the division makes early frames more probable by less than one in ten thousand.
-            drawn = torch.randint(2**31 - 1, (len(frames), count), generator=generator, device=frames.device)
+            drawn = torch.randint(2**31 - 1, (len(frames), count), generator=generator)
             return drawn % (frames[:, None] - self.clip_frames + 1)
         starts = [clip_starts(length, count, self.clip_frames, self.clip_spacing) for length in frames.tolist()]
-        return torch.tensor(starts, device=frames.device)
+        return torch.tensor(starts)
 
 
 def _mixed(batch: Batch, shares: Tensor) -> Batch:

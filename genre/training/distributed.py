@@ -5,6 +5,7 @@ with the mean. On GPUs batch norm sees the whole batch (SyncBatchNorm); on CPUs,
 the part of its process, and the statistics that evaluation uses are averaged after each epoch.
 """
 
+import atexit
 import multiprocessing
 import os
 import re
@@ -16,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -30,6 +32,8 @@ from tqdm import tqdm
 from genre.network.hardware import Hardware
 
 PATIENCE = 10  # seconds in which a process that is told to end can tidy up, before it is killed
+# In which the processes must meet. The first one reads all inputs before, and the others wait for it.
+MEETING_TIME = timedelta(hours=1)
 LOST = re.compile(r"closed by peer|reset by peer|NCCL|Timed out|Broken pipe", re.IGNORECASE)
 
 
@@ -103,13 +107,15 @@ class LostProcessError(ValueError):
 
 
 def count_devices(wanted: int | Literal["auto"], device: str, batch_size: int) -> int:
-    """Returns how many processes to start on this machine; `auto` is one for each GPU, and one on a CPU.
+    """Returns how many processes to start on this machine; `auto` is one on a CPU, and else one for each GPU.
+
+    `auto` takes fewer GPUs where a process would get fewer than two clips of a batch.
 
     Raises:
         ValueError: There are not so many GPUs, or a process would get fewer than two clips of a batch.
     """
     present = torch.cuda.device_count() if device == "cuda" else 1
-    count = present if wanted == "auto" else wanted
+    count = max(1, min(present, batch_size // 2)) if wanted == "auto" else wanted
     if count > present and device != "cpu":
         raise ValueError(f"train.devices must be at most {present}, the GPUs of this machine, got {count}")
     _check_batch(count, batch_size)
@@ -136,6 +142,12 @@ def launched(environment: Mapping[str, str]) -> Group | None:
         if int(environment.get(size, "1")) > 1:
             return Group(int(environment[rank]), int(environment[size]), int(environment[local_rank]))
     return None
+
+
+def is_first_process() -> bool:
+    """Returns whether this process is the first that a launcher has started, or was started by none."""
+    group = launched(os.environ)
+    return group is None or group.writes
 
 
 def slurm_address(environment: Mapping[str, str]) -> str:
@@ -170,17 +182,42 @@ def run(work: Callable[[Group], None], hardware: Hardware, devices: int | Litera
 def _joined(group: Group, hardware: Hardware, address: str) -> Iterator[None]:
     """Makes this process a member of the group, on a device of its own."""
     if hardware.device == "cuda":
-        torch.cuda.set_device(group.local_rank % torch.cuda.device_count())  # srun may show a process one GPU alone
+        torch.cuda.set_device(_gpu_of(group))
     backend = "nccl" if hardware.device == "cuda" else "gloo"
-    dist.init_process_group(backend, init_method=address, rank=group.rank, world_size=group.size)
+    dist.init_process_group(backend, init_method=address, rank=group.rank, world_size=group.size, timeout=MEETING_TIME)
     try:
         yield
-    except RuntimeError as error:
-        if LOST.search(str(error)):
-            raise LostProcessError("train: another process has ended; its own message says why") from error
+    except BaseException as error:
+        if backend == "nccl":
+            # Its end waits for the other processes, and they wait for this one: so this one ends without it.
+            atexit.register(_leave)
+        else:
+            dist.destroy_process_group()
+        if isinstance(error, RuntimeError) and LOST.search(str(error)):
+            raise LostProcessError(
+                "train: another process has ended, whose own message says why, or the processes cannot reach each "
+                f"other: {' '.join(str(error).split())[:600]}"
+            ) from error
         raise
-    finally:
-        dist.destroy_process_group()
+    dist.destroy_process_group()
+
+
+def _gpu_of(group: Group) -> int:
+    """Returns the number of this process's GPU among those that it sees; `srun` may show each process its own alone."""
+    present = torch.cuda.device_count()
+    if present > 1 and group.local_rank >= present:
+        raise ValueError(
+            f"train: at most {present} processes may run on this machine, one for each GPU, "
+            f"got {group.local_rank + 1}; start fewer on each"
+        )
+    return group.local_rank if present > 1 else 0
+
+
+def _leave() -> None:
+    """Ends this process at once, after it has told its error; what is registered last runs first."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(2)
 
 
 def _spawn(work: Callable[[Group], None], hardware: Hardware, size: int) -> None:
@@ -229,15 +266,22 @@ def _end(processes: Sequence[BaseProcess]) -> None:
 
 
 def _reason(failed: int, processes: Sequence[BaseProcess], receivers: Sequence[Connection]) -> Exception:
-    """Returns the mistake that a process has told, or how the one that failed has ended."""
+    """Returns the mistake that a process has told, or how the one that failed has ended.
+
+    That another process was lost is returned only where none has failed by itself: then they did not reach each other.
+    """
+    lost: Exception | None = None
     for receiver in receivers:
         with suppress(EOFError):  # it has told none
             mistake: Exception = receiver.recv()
             if not isinstance(mistake, LostProcessError):
                 return mistake
+            lost = lost or mistake
     ends = [process.exitcode or 0 for process in processes]
     told_to_end = (0, -signal.SIGTERM, -signal.SIGKILL if ends[failed] != -signal.SIGKILL else 0)
     killed = [rank for rank, code in enumerate(ends) if code < 0 and code not in told_to_end]
+    if lost is not None and ends[failed] > 0 and not killed:
+        return lost
     rank = failed if ends[failed] < 0 or not killed else killed[0]
     how = f"was killed by {signal.Signals(-ends[rank]).name}" if ends[rank] < 0 else f"ended with status {ends[rank]}"
     return ValueError(
@@ -267,3 +311,5 @@ def _end_with_parent() -> None:
     if parent is not None:
         parent.join()
         os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(PATIENCE)
+        os._exit(128 + signal.SIGTERM)  # while the main thread waits for a GPU, it does not see the signal

@@ -18,10 +18,11 @@ class TrainingTracks:
 
     Attributes:
         values: `(frame, n_mels)` in 0..1, float16: a tensor on the device, or the memory-mapped array of the store.
-        starts: `(track,)`, the first frame of each track in `values`.
+        starts: `(track,)`, the first frame of each track in `values`. This and what follows is on the CPU, so that the
+            same seed draws the same clips, wherever `values` is.
         frames: `(track,)`, the length of each track.
         labels: `(track,)`, the number of each track's genre.
-        device: Where the network computes. The other tensors are where `values` is.
+        device: Where the network computes.
     """
 
     values: Tensor | npt.NDArray[np.float16]
@@ -38,9 +39,11 @@ class TrainingTracks:
         """Cuts a batch of clips: `(batch, mel, frame)`, float32, on the device.
 
         Args:
-            places: `(batch,)`, the first frame of each clip in `values`.
+            places: `(batch,)`, the first frame of each clip in `values`; on the CPU.
             clip_frames: Length of a clip.
         """
+        if isinstance(self.values, Tensor):
+            places = self.to_device(places)
         rows = (places[:, None] + torch.arange(clip_frames, device=places.device)).flatten()
         if isinstance(self.values, Tensor):
             clips = self.values.index_select(0, rows)
@@ -51,8 +54,10 @@ class TrainingTracks:
 
     def to_device(self, values: Tensor) -> Tensor:
         """Copies to the device while the device goes on computing; the host goes on too."""
+        # Only from pinned memory: on other devices a copy that is not waited for may read memory that was freed.
         pinned = self.device == "cuda" and not values.is_cuda
-        return (values.pin_memory() if pinned else values).to(self.device, non_blocking=True)
+        values = values.contiguous()
+        return (values.pin_memory() if pinned else values).to(self.device, non_blocking=pinned)
 
 
 def place_tracks(
@@ -71,7 +76,4 @@ def place_tracks(
     values = torch.empty(int(frames.sum()), n_mels, dtype=torch.float16, device=hardware.device)
     for part, track in zip(torch.split(values, frames.tolist()), tracks, strict=True):
         part.copy_(torch.from_numpy(store.whole(track).T.copy()))
-    starts, frames, of_tracks = (
-        tensor.to(hardware.device) for tensor in (frames.cumsum(0) - frames, frames, of_tracks)
-    )
-    return TrainingTracks(values, starts, frames, of_tracks, hardware.device)
+    return TrainingTracks(values, frames.cumsum(0) - frames, frames, of_tracks, hardware.device)

@@ -1,5 +1,6 @@
 """Several processes of one training. Those that start processes take some ten seconds each, and are slow."""
 
+import atexit
 import os
 import re
 import signal
@@ -59,6 +60,10 @@ def die(group: Group) -> None:
     wait_for_others()
 
 
+def lose(group: Group) -> None:
+    raise RuntimeError("NCCL error: unhandled system error, network is unreachable")
+
+
 def wait_for_others() -> None:
     torch.distributed.barrier()
 
@@ -106,6 +111,11 @@ def test_a_training_of_two_processes_goes_on_in_one_and_the_other_way_round(spec
     ("work", "message"),
     [
         (fail, "^train: the loss became nan in epoch 1$"),
+        (
+            lose,
+            "^train: another process has ended, whose own message says why, or the processes cannot reach each other: "
+            "NCCL error: unhandled system error, network is unreachable$",
+        ),
         (die, r"^train: process 2 of 2 was killed by SIGKILL; run again to go on from the last epoch, also with "),
     ],
 )
@@ -155,9 +165,12 @@ def test_each_process_draws_augmentation_of_its_own(spectrograms):
 
 @pytest.mark.parametrize(
     ("wanted", "device", "gpus", "count"),
-    [("auto", "cpu", 0, 1), ("auto", "cuda", 4, 4), (2, "cpu", 0, 2), (3, "cuda", 4, 3), ("auto", "mps", 0, 1)],
-)
-def test_auto_is_every_gpu_of_the_machine_or_one_process_on_a_cpu(monkeypatch, wanted, device, gpus, count):
+    [("auto", "cpu", 0, 1), ("auto", "cuda", 4, 4), (2, "cpu", 0, 2), (3, "cuda", 4, 3), ("auto", "mps", 0, 1),
+     ("auto", "cuda", 16, 8)],
+)  # fmt: skip
+def test_auto_is_every_gpu_that_gets_two_clips_of_a_batch_or_one_process_on_a_cpu(
+    monkeypatch, wanted, device, gpus, count
+):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
     assert distributed.count_devices(wanted, device, 16) == count
 
@@ -190,3 +203,51 @@ def test_the_processes_of_torchrun_and_of_srun_are_recognised_and_a_batch_script
 def test_the_processes_of_a_step_of_srun_meet_on_its_first_node(nodes, first):
     address = distributed.slurm_address({"SLURM_STEP_NODELIST": nodes, "SLURM_JOB_ID": "123456"})
     assert re.fullmatch(rf"tcp://{first}:23456", address)
+
+
+@pytest.fixture
+def nccl(monkeypatch):
+    """What happens to a group of processes on GPUs, without any: a list of the calls."""
+    calls = []
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda number: calls.append(f"gpu {number}"))
+    for name in ("init_process_group", "destroy_process_group"):
+        monkeypatch.setattr(torch.distributed, name, lambda *_, name=name, **__: calls.append(name))
+    monkeypatch.setattr(atexit, "register", lambda call: calls.append(call.__name__))
+    monkeypatch.setattr(os, "environ", {"RANK": "1", "WORLD_SIZE": "2", "LOCAL_RANK": "1"})
+    return calls
+
+
+GPU = Hardware("cuda", "float32", 1)
+
+
+def test_a_process_on_a_gpu_that_fails_does_not_wait_for_those_that_wait_for_it(nccl):
+    def diverge(_):
+        raise ValueError("train: the loss became nan")
+
+    with pytest.raises(ValueError, match="^train: the loss became nan$"):
+        distributed.run(diverge, GPU, "auto", 16)
+    assert nccl == ["gpu 1", "init_process_group", "_leave"]
+
+
+def test_a_process_on_a_gpu_that_ends_well_leaves_its_group(nccl):
+    distributed.run(lambda _: None, GPU, "auto", 16)
+    assert nccl == ["gpu 1", "init_process_group", "destroy_process_group"]
+
+
+def test_more_processes_on_a_machine_than_gpus_are_refused(nccl, monkeypatch):
+    monkeypatch.setitem(os.environ, "LOCAL_RANK", "2")
+    with pytest.raises(
+        ValueError, match=r"^train: at most 2 processes may run on this machine, one for each GPU, got 3"
+    ):
+        distributed.run(lambda _: None, GPU, "auto", 16)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)  # as srun shows each process its own alone
+    distributed.run(lambda _: None, GPU, "auto", 16)
+    assert nccl[0] == "gpu 0"
+
+
+def test_only_the_first_of_several_processes_fits_a_head(monkeypatch):
+    monkeypatch.setattr(os, "environ", {})
+    assert distributed.is_first_process()
+    monkeypatch.setattr(os, "environ", {"RANK": "1", "WORLD_SIZE": "2", "LOCAL_RANK": "1"})
+    assert not distributed.is_first_process()
