@@ -69,7 +69,9 @@ READS_BACK = ("aten::item", "aten::_local_scalar_dense", "aten::nonzero", "cudaS
 UNET = {
     "n_mels": 128, "frames": 646, "clip_frames": 64, "crops": "random",
     "augmentation": {
-        "noise_probability": 0.35, "noise_level": 0.1, "shift_probability": 0.35, "shift_step": 8, "shift_steps": 3,
+        "stretch_probability": 0.0, "stretch_tempo": 1.25, "stretch_bands": 4, "style_probability": 0.5,
+        "mask_fill": "mean", "noise_probability": 0.35, "noise_level": 0.1,
+        "shift_probability": 0.35, "shift_step": 8, "shift_steps": 3,
         "time_mask_probability": 0.35, "time_masks": 3, "time_mask_frames": 6, "mel_mask_probability": 0.35,
         "mel_masks": 2, "mel_mask_bands": 10, "band_limit_probability": 0.0, "band_limit_lowest": 80,
         "band_limit_slope": 16, "equaliser_probability": 0.0, "equaliser_level": 0.1, "hole_probability": 0.0,
@@ -82,7 +84,8 @@ UNET = {
 }  # fmt: skip
 REFERENCE = {
     "n_mels": 256, "frames": 1292, "clip_frames": 256, "crops": "fixed",
-    "augmentation": UNET["augmentation"] | {"shift_step": 15, "time_mask_frames": 12, "mel_mask_bands": 20},
+    "augmentation": UNET["augmentation"]
+    | {"style_probability": 0.0, "mask_fill": "floor", "shift_step": 15, "time_mask_frames": 12, "mel_mask_bands": 20},
     "train": UNET["train"] | {
         "optimizer": "adam", "learning_rate": 1e-3, "schedule": "constant", "l2_penalty": 0.01, "label_smoothing": 0.0,
     },

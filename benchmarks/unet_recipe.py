@@ -30,7 +30,7 @@ from genre.spectrograms import store
 from genre.spectrograms.clips import clips_of
 from genre.study_table import interval, percentiles
 from genre.training.averaging import MovingAverage
-from genre.training.batches import TrainingClips, epoch_seed
+from genre.training.batches import Batch, TrainingClips, epoch_seed
 from genre.training.tracks import place_tracks
 
 CLIPS = 5
@@ -44,10 +44,12 @@ class Variant(BaseModel):
     Attributes:
         crop_frames: Length of training clips; those that are evaluated have `clip_frames`.
         mixup: Both parameters of the Beta distribution of the mixing weight (Zhang et al. 2018); 0 turns it off.
-        equaliser: Probability of adding a smooth random curve over the mel bands, of 6 dB standard deviation.
+        stretch: Probability of another tempo and pitch, see `genre.training.augment.stretch`.
+        style: Probability of another style, see `mix_styles` there.
+        equaliser: Probability of a smooth random curve over the mel bands, of at most 10 dB.
         pool: `mean` over time and frequency, or `mean-max`: with it the maximum over time of the mean over frequency.
         standardised: Whether each mel band is standardised before the network.
-        mask_fill: What masks are filled with: `floor`, the value 0, or `mean`, that of the rest of the clip.
+        mask_fill: What masks are filled with: `floor`, the value 0, or `mean`, that of the clip.
         tracks_per_genre: Of the training tracks, drawn by the seed; 0 takes all.
     """
 
@@ -63,6 +65,8 @@ class Variant(BaseModel):
     label_smoothing: float = 0.1
     dropout: float = 0.3
     mixup: float = 0.0
+    stretch: float = 0.0
+    style: float = 0.0
     equaliser: float = 0.0
     pool: str = "mean"
     standardised: bool = False
@@ -76,12 +80,14 @@ class Variant(BaseModel):
     def augmentation(self) -> dict[str, Any]:
         """The keyword arguments of `genre.training.augment.augment`."""
         return {
+            "stretch_probability": self.stretch, "stretch_tempo": 1.25, "stretch_bands": 4,
+            "style_probability": self.style, "mask_fill": self.mask_fill,
             "noise_probability": self.noise, "noise_level": 0.1,
             "shift_probability": self.shift, "shift_step": 8, "shift_steps": 3,
             "time_mask_probability": self.masks, "time_masks": 3, "time_mask_frames": 6,
             "mel_mask_probability": self.masks, "mel_masks": 2, "mel_mask_bands": 10,
             "band_limit_probability": 0.0, "band_limit_lowest": 80, "band_limit_slope": 16,
-            "equaliser_probability": 0.0, "equaliser_level": 0.1,
+            "equaliser_probability": self.equaliser, "equaliser_level": 0.13,
             "hole_probability": 0.0, "hole_lowest": 64, "hole_frames": 3,
         }  # fmt: skip
 
@@ -100,32 +106,6 @@ def build(variant: Variant, genres: int, n_mels: int) -> nn.Module:
         network.pool[0] = MeanMax()
         network.classify = nn.Linear(2 * network.classify.in_features, genres)
     return nn.Sequential(nn.BatchNorm1d(n_mels, affine=False), network) if variant.standardised else network
-
-
-def fill_masks(clips: Tensor) -> Tensor:
-    """Replaces zeros, which masks leave behind, by the mean of the other values of the clip: `(batch, mel, frame)`."""
-    means = clips.sum((1, 2)) / (clips != 0).sum((1, 2)).clamp(min=1)
-    return torch.where(clips == 0, means[:, None, None], clips)
-
-
-def equalise(clips: Tensor, probability: float, generator: torch.Generator) -> Tensor:
-    """Adds a curve through five random gains over the mel bands to some of `(batch, mel, frame)`; 1 is 80 dB."""
-    gains = 0.075 * torch.randn(len(clips), 1, 5, generator=generator, device=clips.device)
-    curve = nn.functional.interpolate(gains, size=clips.shape[1], mode="linear", align_corners=True)
-    chosen = torch.rand(len(clips), 1, 1, generator=generator, device=clips.device) < probability
-    return torch.where(chosen, (clips + curve[:, 0, :, None]).clamp(0, 1.1), clips)
-
-
-def mix(clips: Tensor, target: Tensor, alpha: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Mixes each clip with another one of the batch, and their targets alike (mixup, Zhang et al. 2018)."""
-    seed = int(torch.randint(2**31, (1,), generator=generator, device=clips.device))
-    drawn = torch.from_numpy(np.random.default_rng(seed).beta(alpha, alpha, len(clips)).astype(np.float32)).to(
-        clips.device
-    )
-    weight = torch.maximum(drawn, 1 - drawn)
-    other = torch.randperm(len(clips), generator=generator, device=clips.device)
-    mixed = weight[:, None, None] * clips + (1 - weight[:, None, None]) * clips[other]
-    return mixed, weight[:, None] * target + (1 - weight[:, None]) * target[other]
 
 
 @dataclass(frozen=True)
@@ -165,18 +145,17 @@ class Experiment:
         seed_everything(self.seed)
         clips = TrainingClips(
             place_tracks(self.spectrograms, *self.subset("train"), self.hardware),
-            variant.crops, variant.crop_frames, "even", "random", variant.augmentation, 0.0, self.seed,
+            variant.crops, variant.crop_frames, "even", "random", variant.augmentation, variant.mixup, self.seed,
         )  # fmt: skip
         network = self.network()
         optimizer, scheduler = _optimizer(network, variant, variant.epochs * clips.steps(variant.batch_size))
         average, step = MovingAverage(network, decay), 0
         for epoch in range(1, variant.epochs + 1):
             torch.manual_seed(epoch_seed(self.seed, epoch))  # of dropout
-            generator = torch.Generator(self.hardware.device).manual_seed(epoch_seed(self.seed + 1000, epoch))
             network.train()
             losses = []
-            for inputs, labels, *_ in clips.batches(epoch, variant.batch_size):
-                losses.append(self.step(network, inputs, labels, generator))
+            for batch in clips.batches(epoch, variant.batch_size):
+                losses.append(self.step(network, batch))
                 optimizer.step()
                 optimizer.zero_grad()
                 scheduler.step()
@@ -188,19 +167,15 @@ class Experiment:
         self.read_out("last", variant.epochs, network.state_dict(), start)
         self.read_out(f"average {decay}", variant.epochs, average.network.state_dict(), start)
 
-    def step(self, network: nn.Module, inputs: Tensor, labels: Tensor, generator: torch.Generator) -> float:
+    def step(self, network: nn.Module, batch: Batch) -> float:
         """Computes the gradients of one batch; returns its loss."""
-        variant = self.variant
-        target = nn.functional.one_hot(labels, len(self.genres)).float()
-        if variant.mask_fill == "mean":
-            inputs = fill_masks(inputs)
-        if variant.equaliser:
-            inputs = equalise(inputs, variant.equaliser, generator)
-        if variant.mixup:
-            inputs, target = mix(inputs, target, variant.mixup, generator)
+        target = nn.functional.one_hot(batch.labels, len(self.genres)).float()
+        if batch.shares is not None and batch.others is not None:
+            others = nn.functional.one_hot(batch.others, len(self.genres)).float()
+            target = torch.lerp(others, target, batch.shares[:, None])
         with self.hardware.autocast():
-            logits = network(inputs)
-        loss = nn.functional.cross_entropy(logits.float(), target, label_smoothing=variant.label_smoothing)
+            logits = network(batch.clips)
+        loss = nn.functional.cross_entropy(logits.float(), target, label_smoothing=self.variant.label_smoothing)
         loss.backward()  # type: ignore[no-untyped-call]
         return float(loss.detach())
 

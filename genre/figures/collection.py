@@ -91,11 +91,12 @@ def of_spectrograms(
     }  # fmt: skip
     train = table[table["subset"] == "train"]
     example = str(train.iloc[0]["track"])
-    clip = store.cut(example, 0, clip_frames).astype(np.float32)
+    other = str(train.iloc[-1]["track"])  # tracks are sorted by genre, so it is of another one
+    clips = np.stack([store.cut(track, 0, clip_frames) for track in (example, other)]).astype(np.float32)
     return {
         "mean_spectra": spectrogram_figures.mean_spectra(_spectra(store, train), mel_frequencies=frequencies),
         "spectrogram": spectrogram_figures.spectrogram(store.whole(example), title=example, **axes),
-        "augmentations": spectrogram_figures.augmentations(_augmented(clip, augmentation), **axes),
+        "augmentations": spectrogram_figures.augmentations(_augmented(clips, augmentation), **axes),
     }
 
 
@@ -107,10 +108,11 @@ def _spectra(store: SpectrogramStore, table: pd.DataFrame) -> dict[str, npt.NDAr
     }
 
 
-def _augmented(clip: npt.NDArray[np.float32], section: Augment) -> dict[str, npt.NDArray[np.float32]]:
-    """Returns a clip `(mel, frame)` as it is, with each augmentation in use alone, and with all of them.
+def _augmented(clips: npt.NDArray[np.float32], section: Augment) -> dict[str, npt.NDArray[np.float32]]:
+    """Returns the first of two clips as it is, with each augmentation in use alone, and with all of them.
 
-    Each is applied with probability 1.
+    Each is applied with probability 1. `clips` is `(2, mel, frame)`; the second one is of another genre, and lends the
+    first its style.
     """
     sizes = section.model_dump()
     never = {name: 0.0 for name in sizes if name.endswith("_probability")}
@@ -122,6 +124,6 @@ def _augmented(clip: npt.NDArray[np.float32], section: Augment) -> dict[str, npt
 
     def applied(certain: dict[str, float]) -> npt.NDArray[np.float32]:
         generator = torch.Generator().manual_seed(EXAMPLE_SEED)
-        return np.asarray(augment(torch.from_numpy(clip)[None], generator=generator, **sizes | certain)[0])
+        return np.asarray(augment(torch.from_numpy(clips), generator=generator, **sizes | certain)[0])
 
     return {name: applied(certain) for name, certain in shown.items()}

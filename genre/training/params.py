@@ -14,6 +14,10 @@ class Augment(Section):
     """Augmentation of training clips: each kind with its probability and size; see `genre.training.augment`."""
 
     section: ClassVar[str] = "augment"
+    stretch_probability: Share
+    stretch_tempo: Annotated[float, Field(ge=1, le=4)]
+    stretch_bands: Annotated[float, Field(ge=0, le=64)]
+    style_probability: Share
     noise_probability: Share
     noise_level: Share
     shift_probability: Share
@@ -25,6 +29,7 @@ class Augment(Section):
     mel_mask_probability: Share
     mel_masks: Annotated[int, Field(ge=0, le=100)]
     mel_mask_bands: Annotated[int, Field(ge=0, le=1024)]
+    mask_fill: Literal["floor", "mean"]
     band_limit_probability: Share
     band_limit_lowest: Annotated[int, Field(ge=0, le=1024)]
     band_limit_slope: Annotated[int, Field(ge=1, le=1024)]

@@ -22,7 +22,18 @@ def test_a_variant_is_trained_and_compared_with_the_recipe(tmp_path, monkeypatch
     results = tmp_path / "results.jsonl"
     short = ["epochs=1", "crops=1", "crop_frames=32", "batch_size=2", "--read-epochs", 1]
     run(monkeypatch, "train", *files, results, "recipe", *short)
-    run(monkeypatch, "train", *files, results, "mixed", "mixup=0.3", "standardised=true", "pool=mean-max", *short)
+    run(
+        monkeypatch,
+        "train",
+        *files,
+        results,
+        "mixed",
+        "mixup=0.3",
+        "style=0.5",
+        "standardised=true",
+        "pool=mean-max",
+        *short,
+    )
     lines = [json.loads(line) for line in results.read_text().splitlines()]
     assert [(line["tag"], line["what"]) for line in lines] == [
         ("recipe", "last"), ("recipe", "average 0.99"), ("mixed", "last"), ("mixed", "average 0.99"),

@@ -4,6 +4,8 @@ import torch
 from genre.training import augment
 
 OFF = {
+    "stretch_probability": 0.0, "stretch_tempo": 1.25, "stretch_bands": 3.0, "style_probability": 0.0,
+    "mask_fill": "floor",
     "noise_probability": 0.0, "noise_level": 0.1, "shift_probability": 0.0, "shift_step": 4, "shift_steps": 3,
     "time_mask_probability": 0.0, "time_masks": 3, "time_mask_frames": 5, "mel_mask_probability": 0.0,
     "mel_masks": 2, "mel_mask_bands": 6, "band_limit_probability": 0.0, "band_limit_lowest": 20, "band_limit_slope": 4,
@@ -63,6 +65,53 @@ def test_time_masks_hide_whole_frames_and_mel_masks_whole_bands():
         assert torch.equal(hidden.any(dim=3 - dim), stripes)
         assert width <= stripes.sum(dim=1).min()
         assert stripes.sum(dim=1).max() <= most
+
+
+def test_masks_are_filled_with_the_mean_of_the_clip():
+    filled = changed(time_mask_probability=1.0, mask_fill="mean")
+    hidden = changed(time_mask_probability=1.0) == 0
+    assert torch.equal(filled != CLIPS, hidden)
+    means = CLIPS.mean((1, 2), keepdim=True).expand_as(CLIPS)
+    torch.testing.assert_close(filled[hidden], means[hidden])
+
+
+def test_another_tempo_moves_events_along_time_and_another_pitch_bands():
+    clips = torch.zeros(200, 32, 64)
+    clips[:, 10, :] = 1.0
+    clips[:, :, 48] += 1.0
+    generator = torch.Generator().manual_seed(0)
+    after = augment.stretch(clips, tempo=1.25, bands=3.0, generator=generator)
+    bands = after.mean(2).argmax(1)
+    assert bands.unique().tolist() == [7, 8, 9, 10, 11, 12, 13]
+    later = after[:, :2, 40:].mean(1).argmax(1) + 40
+    assert (later.min(), later.max()) == (45, 52)  # 16.5 / 1.25 to 16.5 * 1.25 frames after 32
+
+
+def test_style_is_the_mean_and_deviation_of_each_band_and_comes_from_the_clip_before():
+    levels = torch.tensor([0.2, 0.5, 0.8])[:, None, None]
+    clips = levels + 0.1 * (CLIPS[:3] - CLIPS[:3].mean(2, keepdim=True)) * torch.tensor([1.0, 2.0, 3.0])[:, None, None]
+    mixed = torch.cat([augment.mix_styles(clips, generator=torch.Generator().manual_seed(seed)) for seed in range(300)])
+    means, deviations = mixed.mean(2).view(300, 3, 32), mixed.std(2).view(300, 3, 32)
+    before, own = clips.roll(1, 0), clips
+    for number in range(3):
+        ends = sorted((own[number].mean().item(), before[number].mean().item()))
+        shares = (means[:, number].mean(1) - ends[0]) / (ends[1] - ends[0])
+        assert shares.min() > -0.01
+        assert shares.max() < 1.01
+        assert 0.4 < ((shares < 0.15) | (shares > 0.85)).float().mean() < 0.6  # Beta(0.5, 0.5): 0.506
+    torch.testing.assert_close(
+        (mixed.view(300, 3, 32, 64) - means[..., None]) / deviations[..., None],
+        ((clips - clips.mean(2, keepdim=True)) / clips.std(2, keepdim=True)).expand(300, 3, 32, 64), atol=1e-3, rtol=1e-3,
+    )  # fmt: skip
+
+
+def test_a_silent_band_gets_the_level_of_the_other_clip_and_no_noise():
+    clips = CLIPS[:2].clone()
+    clips[1, 5] = 0.0
+    mixed = augment.mix_styles(clips, generator=torch.Generator().manual_seed(1))
+    assert mixed.isfinite().all()
+    assert mixed[1, 5].std() < 1e-6
+    assert 0 <= mixed[1, 5, 0] <= clips[0, 5].mean() + 1e-6
 
 
 @pytest.mark.parametrize("kind", KINDS)
