@@ -30,7 +30,7 @@ def encode(waveform: Waveform, rate: int, *, codec: str, container: str, kilobit
         stream.bit_rate = 1000 * kilobits
         samples = np.clip(change_rate(waveform, rate, coded_rate), -1, 1)
         for frame in filtered(samples, coded_rate, {"aformat": f"sample_fmts={stream.codec_context.format.name}"}):
-            output.mux(stream.encode(frame))
+            output.mux(stream.encode(frame))  # type: ignore[arg-type]
         output.mux(stream.encode(None))
     file.seek(0)
     with av.open(file) as coded:

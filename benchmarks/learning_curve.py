@@ -39,6 +39,7 @@ from genre.training import loop
 from genre.training.batches import TrainingClips
 from genre.training.calibration import track_probabilities
 from genre.training.params import Augment, Train
+from genre.training.tracks import place_tracks
 
 OUTCOMES = ("system", "corpus", "size", "trained", "seed", "group", "correct")
 NAMES = {"linear": "linear baseline", "pretrained": "recipe pretrained", "unet": "recipe unet"}
@@ -108,8 +109,9 @@ def on_crops(settings: Settings, corpus: suspects.Corpus) -> suspects.Classifier
         hardware.seed_everything(train.seed)
         network = model_file.make_network(dimensions | settings.load(Model).model_dump(), len(corpus.genres))
         learners = TrainingClips(
-            corpus.spectrograms, list(tracks[learned]), labels[learned].tolist(), cut.clips_per_track,
-            train.input_frames(cut.clip_frames), cut.clip_spacing, train.crops, augment.model_dump(), train.seed,
+            place_tracks(corpus.spectrograms, list(tracks[learned]), labels[learned].tolist(), device),
+            cut.clips_per_track, train.input_frames(cut.clip_frames), cut.clip_spacing, train.crops,
+            augment.model_dump(), train.mixup, train.seed,
         )  # fmt: skip
         network.load_state_dict(loop.fit(network, learners, None, train, hardware=device).best)
         cuts = clips.clips_of(corpus.spectrograms, list(tracks[test]), **cut.model_dump())
