@@ -94,10 +94,11 @@ def house(tmp_path_factory) -> House:
     base = tmp_path_factory.mktemp("documentation")
     for place, genre in enumerate(("high", "low")):
         for number in range(6):
-            file = base / "home/Music/by-genre" / genre / f"album {min(number, 4)}" / f"{genre}.{number}.wav"
+            album = min(number, 4)
+            file = base / "home/Music/by-genre" / genre / f"artist {album}/album {album}" / f"{genre}.{number}.wav"
             file.parent.mkdir(parents=True, exist_ok=True)
             soundfile.write(file, tone((2000, 200)[place] * (1 + 0.1 * number), 7.0), RATE)
-    shutil.copytree(base / "home/Music/by-genre/high/album 0", base / "home/Music/unsorted")
+    shutil.copytree(base / "home/Music/by-genre/high/artist 0/album 0", base / "home/Music/unsorted")
     house = House(base / "house", base / "home/Music/by-genre")
     house.environment["HOME"] = str(base / "home")
     for key in ("name", "email"):
