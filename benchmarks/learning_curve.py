@@ -99,7 +99,7 @@ def make_classifier(system: str, settings: Settings, corpus: suspects.Corpus) ->
 
 
 def on_crops(settings: Settings, corpus: suspects.Corpus) -> suspects.Classifier:
-    """Makes the classifier that trains a network from nothing, as stage train does without a validation subset."""
+    """Makes the classifier that trains a network from scratch, as stage train does without a validation subset."""
     cut, train, augment = settings.load(Clips), settings.load(Train), settings.load(Augment)
     device = hardware.choose_hardware(train.device, train.precision)
     tracks = corpus.table["track"].to_numpy()

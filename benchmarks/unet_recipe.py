@@ -26,13 +26,16 @@ from torch import Tensor, nn
 from genre.network.hardware import Hardware, choose_hardware, seed_everything
 from genre.network.inference import compute_logits
 from genre.network.unet import GenreNet
+from genre.pipeline.settings import Settings
 from genre.spectrograms import store
 from genre.spectrograms.clips import clips_of
 from genre.study_table import interval, percentiles
-from genre.training.averaging import MovingAverage
-from genre.training.batches import Batch, TrainingClips, epoch_seed
+from genre.training import loop
+from genre.training.batches import TrainingClips, epoch_seed
+from genre.training.params import Augment, Train
 from genre.training.tracks import place_tracks
 
+PARAMS = Settings.read(Path(__file__).parents[1] / "params.yaml")
 CLIPS = 5
 HALVES = 200
 COLUMNS = ("clips_correct", "correct")
@@ -78,18 +81,18 @@ class Variant(BaseModel):
 
     @property
     def augmentation(self) -> dict[str, Any]:
-        """The keyword arguments of `genre.training.augment.augment`."""
-        return {
-            "stretch_probability": self.stretch, "stretch_tempo": 1.25, "stretch_bands": 4,
-            "style_probability": self.style, "mask_fill": self.mask_fill,
-            "noise_probability": self.noise, "noise_level": 0.1,
-            "shift_probability": self.shift, "shift_step": 8, "shift_steps": 3,
-            "time_mask_probability": self.masks, "time_masks": 3, "time_mask_frames": 6,
-            "mel_mask_probability": self.masks, "mel_masks": 2, "mel_mask_bands": 10,
-            "band_limit_probability": 0.0, "band_limit_lowest": 80, "band_limit_slope": 16,
+        """The keyword arguments of `genre.training.augment.augment`; sizes not named here are those of params.yaml."""
+        return PARAMS.load(Augment).model_dump() | {
+            "stretch_probability": self.stretch, "style_probability": self.style, "mask_fill": self.mask_fill,
+            "noise_probability": self.noise, "shift_probability": self.shift,
+            "time_mask_probability": self.masks, "mel_mask_probability": self.masks,
             "equaliser_probability": self.equaliser, "equaliser_level": 0.13,
-            "hole_probability": 0.0, "hole_lowest": 64, "hole_frames": 3,
         }  # fmt: skip
+
+    def train_params(self, seed: int, decay: float) -> Train:
+        """Returns the section `train` of this variant, with an average of the weights."""
+        named = self.model_dump(include=set(Train.model_fields))
+        return PARAMS.load(Train).model_copy(update=named | {"seed": seed, "average": decay})
 
 
 class MeanMax(nn.Module):
@@ -147,37 +150,15 @@ class Experiment:
             place_tracks(self.spectrograms, *self.subset("train"), self.hardware),
             variant.crops, variant.crop_frames, "even", "random", variant.augmentation, variant.mixup, self.seed,
         )  # fmt: skip
-        network = self.network()
-        optimizer, scheduler = _optimizer(network, variant, variant.epochs * clips.steps(variant.batch_size))
-        average, step = MovingAverage(network, decay), 0
+        trainer = loop.make_trainer(self.network(), clips, variant.train_params(self.seed, decay), self.hardware)
         for epoch in range(1, variant.epochs + 1):
             torch.manual_seed(epoch_seed(self.seed, epoch))  # of dropout
-            network.train()
-            losses = []
-            for batch in clips.batches(epoch, variant.batch_size):
-                losses.append(self.step(network, batch))
-                optimizer.step()
-                optimizer.zero_grad()
-                scheduler.step()
-                step += 1
-                average.update(step)
-            print(f"epoch {epoch}: loss {np.mean(losses):.3f}, {time.perf_counter() - start:.0f} s", flush=True)
+            loss, _ = trainer.epoch(epoch)
+            print(f"epoch {epoch}: loss {loss:.3f}, {time.perf_counter() - start:.0f} s", flush=True)
             if variant.epochs - read_epochs <= epoch < variant.epochs:
-                self.read_out("epoch", epoch, network.state_dict(), start)
-        self.read_out("last", variant.epochs, network.state_dict(), start)
-        self.read_out(f"average {decay}", variant.epochs, average.network.state_dict(), start)
-
-    def step(self, network: nn.Module, batch: Batch) -> float:
-        """Computes the gradients of one batch; returns its loss."""
-        target = nn.functional.one_hot(batch.labels, len(self.genres)).float()
-        if batch.shares is not None and batch.others is not None:
-            others = nn.functional.one_hot(batch.others, len(self.genres)).float()
-            target = torch.lerp(others, target, batch.shares[:, None])
-        with self.hardware.autocast():
-            logits = network(batch.clips)
-        loss = nn.functional.cross_entropy(logits.float(), target, label_smoothing=self.variant.label_smoothing)
-        loss.backward()  # type: ignore[no-untyped-call]
-        return float(loss.detach())
+                self.read_out("epoch", epoch, trainer.network.state_dict(), start)
+        self.read_out("last", variant.epochs, trainer.network.state_dict(), start)
+        self.read_out(f"average {decay}", variant.epochs, trainer.kept.state_dict(), start)
 
     def read_out(self, what: str, epoch: int, state: Mapping[str, Tensor], start: float) -> None:
         """Appends a line: accuracy and mean log loss by clip and by track, and which tracks are correct."""
@@ -205,18 +186,6 @@ class Experiment:
         with self.results.open("a") as file:
             file.write(json.dumps(row) + "\n")
         print({key: row[key] for key in ("tag", "what", "epoch", "track", "clip", "nll", "seconds")}, flush=True)
-
-
-def _optimizer(
-    network: nn.Module, variant: Variant, steps: int
-) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
-    """Makes AdamW, which decays weights but no biases and norms, and the one-cycle schedule, as the stage `train`."""
-    weights = [parameter for parameter in network.parameters() if parameter.ndim > 1]
-    others = [parameter for parameter in network.parameters() if parameter.ndim <= 1]
-    groups = [{"params": weights, "weight_decay": variant.weight_decay}, {"params": others, "weight_decay": 0.0}]
-    optimizer = torch.optim.AdamW(groups, variant.learning_rate, fused=True)
-    rate = variant.learning_rate
-    return optimizer, torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps, cycle_momentum=False)
 
 
 def print_table(rows: pd.DataFrame, baseline: str) -> None:

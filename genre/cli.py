@@ -8,7 +8,7 @@ from pathlib import Path
 
 from genre.console import messages
 
-IN_REPOSITORY = ("recipe", "study", "experiments", "suspects", "sync")  # commands that read what is in its root
+IN_REPOSITORY = ("recipe", "study", "experiments", "suspects", "sync")  # these read files in the root of the repository
 
 
 def main() -> None:
@@ -20,8 +20,8 @@ def main() -> None:
     with messages.one_line_errors():
         if arguments.command in IN_REPOSITORY and not Path("dvc.yaml").is_file():
             raise ValueError(
-                f"genre {arguments.command} must run in the repository's root, there is no dvc.yaml in {Path.cwd()}; "
-                "cd there"
+                f"genre {arguments.command} must run in the repository's root, but {Path.cwd()} has no dvc.yaml; "
+                "change into the root and run it again"
             )
         raise SystemExit(arguments.run(arguments))
 

@@ -21,7 +21,8 @@ WIDTHS = {"PCM_S8": 1, "PCM_U8": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOA
 FORMATS = {"WAV": "wav", "WAVEX": "wav", "AIFF": "aiff", "AU": "au"}
 MARKS = (b"RIFF", b"RIFX", b"FORM", b".snd", b"dns.")
 ID3_FORMATS: dict[bytes, Any] = {b"WAVE": WAVE, b"AIFF": AIFF, b"AIFC": AIFF}
-DAMAGED = (MutagenError, LookupError, struct.error, ValueError)  # what mutagen raises for damaged tags
+# What mutagen raises for damaged files; beside its own errors, Ogg pages without packets cause an IndexError.
+DAMAGED_TAGS = (MutagenError, LookupError, struct.error)
 BESIDE = 0.02  # share of the file that need not be samples
 
 
@@ -33,7 +34,6 @@ class PlainReader:
         channels: How many.
         format: Of the file, such as `wav`.
         codec: Of the samples, such as `pcm_s16`.
-        tags: `artist` and `album`, where the file names them.
         stated_seconds: How long the file would be if it held all that its header states.
     """
 
@@ -44,8 +44,13 @@ class PlainReader:
         self.codec = CODECS.get(self._file.subtype, "")
         self._frame_bytes = self.channels * WIDTHS.get(self._file.subtype, 0)
         self.stated_seconds = (self._file.frames + self._cut_frames(window)) / self.sample_rate
+        self._window = window
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """`artist` and `album`, where the file names them: in its own list, else in an ID3 tag."""
         listed = {name: value for name in ("artist", "album") if (value := getattr(self._file, name, ""))}
-        self.tags = {**_id3_tags(window), **listed}
+        return {**_id3_tags(self._window), **listed}
 
     @property
     def bit_rate(self) -> int:
@@ -83,7 +88,7 @@ def _id3_tags(window: Window) -> dict[str, str]:
     with window.part(0) as file:
         try:
             tags = form(fileobj=file).tags or {}
-        except DAMAGED:
+        except (*DAMAGED_TAGS, ValueError):
             return {}
     frames = {name: tags.get(frame) for name, frame in (("artist", "TPE1"), ("album", "TALB"))}
     return {name: frame.text[0] for name, frame in frames.items() if frame and frame.text}

@@ -96,6 +96,7 @@ class Reader:
         """Returns the properties of the recording; call it after the last block."""
         source, seconds = self._source, self._samples / self.sample_rate
         lost, whole, why = self._lost(seconds)
+        tags = source.tags
         told = lost > max(PADDING_SECONDS, min(TOLD_SECONDS, TOLD_SHARE * whole))
         return Recording(
             seconds,
@@ -107,8 +108,8 @@ class Reader:
             format=source.format,
             codec=source.codec,
             bit_rate=source.bit_rate,
-            artist=_one_line(source.tags.get("artist", "")),
-            album=_one_line(source.tags.get("album", "")),
+            artist=_one_line(tags.get("artist", "")),
+            album=_one_line(tags.get("album", "")),
         )
 
     def _lost(self, seconds: float) -> tuple[float, float, str]:
@@ -119,7 +120,7 @@ class Reader:
 
 
 def _one_line(text: str) -> str:
-    """Returns a text of a tag as one cell of a table: a damaged tag may hold control characters."""
+    """Returns the text of a tag on one line, without control characters, which a damaged tag may hold."""
     printable = "".join(character if character.isprintable() else " " for character in text)
     return " ".join(printable.split())
 

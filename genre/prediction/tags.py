@@ -1,6 +1,5 @@
 """The genre in the tags of a recording, read and written by mutagen; all other tags stay as they are."""
 
-import struct
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,12 +15,11 @@ from mutagen.oggopus import OggOpus
 from mutagen.oggvorbis import OggVorbis
 from mutagen.wave import WAVE
 
+from genre.audio.plain import DAMAGED_TAGS
 from genre.pipeline import files
 
 WITH_ID3 = (MP3, WAVE, AIFF)
 WITH_KEY = {FLAC: "genre", OggVorbis: "genre", OggOpus: "genre", OggFLAC: "genre", MP4: "\xa9gen"}
-# What mutagen raises for damaged files; beside its own errors, Ogg pages without packets cause an IndexError.
-DAMAGED = (mutagen.MutagenError, LookupError, struct.error)
 UTF_8 = 3  # the encoding of a text in ID3v2.4; mutagen writes UTF-16 into ID3v2.3, which has no UTF-8
 V23, V24 = 3, 4
 
@@ -74,7 +72,7 @@ def write(path: Path, genres: Sequence[str]) -> None:
                 file.delete()  # otherwise mutagen would write empty tags
             else:
                 file.save(**options)
-        except DAMAGED as error:
+        except DAMAGED_TAGS as error:
             raise ValueError(f"its tags cannot be written: {error}") from error
 
 
@@ -95,14 +93,14 @@ def _open(path: Path) -> Any:
     try:
         try:
             found = mutagen.File(path)
-        except DAMAGED:
+        except DAMAGED_TAGS:
             found = _by_content(path)
             if found is None:
                 raise
         if type(found) in WITH_ID3:
             # Without translation, which would change tags of ID3v2.3, such as the year, into those of 2.4.
             return type(found)(path, translate=False)
-    except DAMAGED as error:
+    except DAMAGED_TAGS as error:
         if isinstance(error.__context__, OSError):
             raise error.__context__ from error
         raise ValueError(f"its tags cannot be read: {error}") from error

@@ -12,11 +12,11 @@ LEAST_DEVIATION = 1e-3  # of a mel band over time: a band that is silent in a cl
 
 
 def stretch(mel_specgram: Tensor, *, tempo: float, bands: float, generator: torch.Generator) -> Tensor:
-    """Plays each clip at another tempo and in another pitch, by linear interpolation of `(batch, mel, frame)`.
+    """Plays each clip at another tempo and at another pitch, by linear interpolation of `(batch, mel, frame)`.
 
     The tempo is drawn from `1 / tempo..tempo` times the clip's, evenly on a logarithmic scale, and the pitch from
     `-bands..bands` mel bands; where the clip ends, it is reflected. Schlueter and Grill (2015, ISMIR, "Exploring data
-    augmentation for improved singing voice detection") found pitch and random filters most effective.
+    augmentation for improved singing voice detection") found that changes of pitch and random filters help most.
     """
     (batch, mels, frames), device = mel_specgram.shape, mel_specgram.device
     drawn = 2 * torch.rand(2, batch, generator=generator, device=device) - 1
@@ -143,9 +143,8 @@ def augment(
 
     `mel_specgram` is `(batch, mel, frame)` in 0..1, on any device, and left as it is; what comes back has the same
     shape. Noise and the equaliser can lift values above 1, by their levels at most, and another style can move them out
-    of 0..1. The `generator`, of the same
-    device, decides everything: the same state gives the same clips. A kind of probability 0 draws no numbers. The sizes
-    are those of the section `augment` of params.yaml.
+    of 0..1. The `generator`, of the same device, decides everything: the same state gives the same clips. A kind of
+    probability 0 draws no numbers. The sizes are those of the section `augment` of params.yaml.
     """
     kinds: tuple[tuple[float, Callable[..., Tensor], dict[str, Any]], ...] = (
         (stretch_probability, stretch, {"tempo": stretch_tempo, "bands": stretch_bands}),

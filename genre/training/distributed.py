@@ -32,7 +32,7 @@ from tqdm import tqdm
 from genre.network.hardware import Hardware
 
 PATIENCE = 10  # seconds in which a process that is told to end can tidy up, before it is killed
-# In which the processes must meet. The first one reads all inputs before, and the others wait for it.
+# How long a process waits for the others: the first one reads all inputs before it computes with them.
 MEETING_TIME = timedelta(hours=1)
 LOST = re.compile(r"closed by peer|reset by peer|NCCL|Timed out|Broken pipe", re.IGNORECASE)
 
@@ -145,7 +145,7 @@ def launched(environment: Mapping[str, str]) -> Group | None:
 
 
 def is_first_process() -> bool:
-    """Returns whether this process is the first that a launcher has started, or was started by none."""
+    """Returns whether this process is the first of those that a launcher started; without a launcher it is."""
     group = launched(os.environ)
     return group is None or group.writes
 
@@ -205,16 +205,18 @@ def _joined(group: Group, hardware: Hardware, address: str) -> Iterator[None]:
 def _gpu_of(group: Group) -> int:
     """Returns the number of this process's GPU among those that it sees; `srun` may show each process its own alone."""
     present = torch.cuda.device_count()
-    if present > 1 and group.local_rank >= present:
+    if present == 1:
+        return 0
+    if group.local_rank >= present:
         raise ValueError(
             f"train: at most {present} processes may run on this machine, one for each GPU, "
             f"got {group.local_rank + 1}; start fewer on each"
         )
-    return group.local_rank if present > 1 else 0
+    return group.local_rank
 
 
 def _leave() -> None:
-    """Ends this process at once, after it has told its error; what is registered last runs first."""
+    """Ends this process at once. It is registered last, so it runs first when Python ends, after the error was told."""
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(2)

@@ -18,8 +18,8 @@ class TrainingTracks:
 
     Attributes:
         values: `(frame, n_mels)` in 0..1, float16: a tensor on the device, or the memory-mapped array of the store.
-        starts: `(track,)`, the first frame of each track in `values`. This and what follows is on the CPU, so that the
-            same seed draws the same clips, wherever `values` is.
+        starts: `(track,)`, the first frame of each track in `values`. It, `frames` and `labels` are on the CPU, so that
+            the same seed draws the same clips, wherever `values` is.
         frames: `(track,)`, the length of each track.
         labels: `(track,)`, the number of each track's genre.
         device: Where the network computes.
@@ -42,11 +42,9 @@ class TrainingTracks:
             places: `(batch,)`, the first frame of each clip in `values`; on the CPU.
             clip_frames: Length of a clip.
         """
+        rows = (places[:, None] + torch.arange(clip_frames)).flatten()
         if isinstance(self.values, Tensor):
-            places = self.to_device(places)
-        rows = (places[:, None] + torch.arange(clip_frames, device=places.device)).flatten()
-        if isinstance(self.values, Tensor):
-            clips = self.values.index_select(0, rows)
+            clips = self.values.index_select(0, self.to_device(rows))
         else:
             clips = self.to_device(torch.from_numpy(np.asarray(self.values[rows.numpy()])))
         clips = clips.view(len(places), clip_frames, -1).transpose(1, 2)

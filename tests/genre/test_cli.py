@@ -16,6 +16,9 @@ def test_a_command_that_reads_the_repository_tells_that_it_must_run_in_its_root(
     with pytest.raises(SystemExit) as ended:
         cli.main()
     assert ended.value.code == 2
-    told = f"error: genre {words[0]} must run in the repository's root, there is no dvc.yaml in {tmp_path}; cd there"
+    told = (
+        f"error: genre {words[0]} must run in the repository's root, but {tmp_path} has no dvc.yaml; "
+        "change into the root and run it again"
+    )
     assert capsys.readouterr().err.splitlines() == [told]
     assert list(tmp_path.iterdir()) == []

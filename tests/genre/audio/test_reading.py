@@ -384,15 +384,18 @@ def test_tags_name_artist_and_album(write):
         assert (recording.artist, recording.album) == ("A B", "C D")
 
 
+def add_id3(file: WAVE | AIFF, artist: str, album: str) -> None:
+    file.add_tags()
+    file.tags.add(TPE1(encoding=3, text=artist))
+    file.tags.add(TALB(encoding=3, text=album))
+    file.save()
+
+
 @pytest.mark.parametrize(("form", "tagger"), [("wav", WAVE), ("aiff", AIFF)])
 def test_id3_tags_inside_wav_and_aiff_name_artist_and_album(tmp_path, form, tagger):
     path = tmp_path / f"song.{form}"
     soundfile.write(path, noise(0.5, RATE), RATE)
-    file = tagger(path)
-    file.add_tags()
-    file.tags.add(TPE1(encoding=3, text="A  B"))
-    file.tags.add(TALB(encoding=3, text="C\nD"))
-    file.save()
+    add_id3(tagger(path), artist="A  B", album="C\nD")
     recording = reading.inspect(path)
     assert (recording.artist, recording.album) == ("A B", "C D")
     assert recording.codec == "pcm_s16"
@@ -408,11 +411,7 @@ def test_the_list_of_a_wav_is_before_its_id3_tags(tmp_path):
     with soundfile.SoundFile(path, "w", RATE, 1) as sound:
         sound.artist = "Listed"
         sound.write(noise(0.5, RATE)[:, 0])
-    file = WAVE(path)
-    file.add_tags()
-    file.tags.add(TPE1(encoding=3, text="Other"))
-    file.tags.add(TALB(encoding=3, text="Album"))
-    file.save()
+    add_id3(WAVE(path), artist="Other", album="Album")
     recording = reading.inspect(path)
     assert (recording.artist, recording.album) == ("Listed", "Album")
 
