@@ -26,7 +26,7 @@ from genre.console.progress import activity
 from genre.corpus.params import DataSource
 from genre.evaluation import baselines
 from genre.network import hardware
-from genre.network.musicnn import Musicnn, load_pretrained
+from genre.network.musicnn.network import Musicnn, load_pretrained
 from genre.network.params import Computation, Model
 from genre.pipeline import tables
 from genre.pipeline.settings import Settings, flat, repository

@@ -11,7 +11,9 @@ from torch import nn
 from genre.audio.params import Spectrogram
 from genre.console import stage
 from genre.console.progress import TrainingBar, progress
-from genre.network import hardware, model_file, musicnn
+from genre.network import hardware, model_file
+from genre.network.musicnn import weights
+from genre.network.musicnn.network import Musicnn
 from genre.network.params import Model
 from genre.pipeline import tables
 from genre.pipeline.settings import Settings, flat, repository
@@ -65,11 +67,11 @@ def _train(
     with live.training_run(key, settings.flat(), inputs) as run:
         state, calibrated = _fit(network, given, run.log_epoch)
         tables.write_csv(_history(state), history_csv)
-        is_pretrained = isinstance(network, musicnn.Musicnn)
+        is_pretrained = isinstance(network, Musicnn)
         model_file.save(
             model_pt, network, network_params=network_params, genres=genres, clip_params=clip.model_dump(),
             spectrogram=spectrogram.model_dump(), calibration=calibrated,
-            credits={"licence": musicnn.LICENCE, "citation": musicnn.CITATION} if is_pretrained else {},
+            credits={"licence": weights.LICENCE, "citation": weights.CITATION} if is_pretrained else {},
         )  # fmt: skip
         run.finish(model_pt, best_epoch=state.best_epoch)
     checkpoint.prune(path, given.features_path)

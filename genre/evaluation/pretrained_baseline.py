@@ -16,7 +16,7 @@ import torch
 from genre.evaluation.predictions import of_clips
 from genre.network import inference
 from genre.network.hardware import Hardware
-from genre.network.musicnn import FEATURES, Musicnn, load_pretrained
+from genre.network.musicnn.network import FEATURES, Musicnn, load_pretrained
 from genre.network.params import MUSICNN_SPECTROGRAM
 from genre.training import calibration, head
 
@@ -71,7 +71,7 @@ def predict(
 
 
 def compute_features(network: Musicnn, clips: npt.NDArray[np.float16], hardware: Hardware) -> npt.NDArray[np.float32]:
-    """Computes the features of clips `(clip, mel, frame)`: `(clip, 200)`."""
+    """Computes the features of clips `(clip, mel, frame)`: `(clip, 456)`."""
     parts = torch.split(torch.from_numpy(clips), CLIPS_AT_ONCE)
     features = [inference.compute_features(network, part, hardware=hardware) for part in parts]
     return torch.cat(features).numpy().reshape(-1, FEATURES)

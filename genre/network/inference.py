@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from genre.network.hardware import Hardware, explained
-from genre.network.musicnn import Musicnn
+from genre.network.musicnn.network import Musicnn
 
 BATCH_ON_CPU, BATCH_ON_GPU = 64, 256  # clips at a time
 
@@ -48,7 +48,7 @@ def evaluate(network: nn.Module, clips: Tensor, labels: Tensor, *, hardware: Har
 
 
 def compute_features(network: Musicnn, clips: Tensor, *, hardware: Hardware) -> Tensor:
-    """Returns what a head learns from, the features of clips `(clip, mel, frame)`: `(clip, 200)`, on the CPU."""
+    """Returns what a head learns from, the features of clips `(clip, mel, frame)`: `(clip, 456)`, on the CPU."""
     with torch.inference_mode(), hardware.autocast():
         return network.features(clips.to(hardware.device).float()).float().cpu()
 

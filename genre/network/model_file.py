@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from genre.network.musicnn import Musicnn
+from genre.network.musicnn.network import Musicnn
 from genre.network.unet import GenreNet
 from genre.pipeline import files
 
@@ -106,7 +106,9 @@ def _network(content: dict[str, Any]) -> nn.Module:
         raise ValueError("its dimensions are beyond its weights")
     network = make_network(params, len(content["genres"]))
     kinds = {name: value.dtype for name, value in network.state_dict().items()}
-    if any(kinds.get(name) != value.dtype or not value.isfinite().all() for name, value in weights.items()):
+    if kinds.keys() != weights.keys():
+        raise ValueError("its weights are those of another network, or of another version of this project")
+    if any(kinds[name] != value.dtype or not value.isfinite().all() for name, value in weights.items()):
         raise ValueError("a weight is no number, or of another type")
     network.load_state_dict(weights)
     return network

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from genre.network import model_file
-from genre.network.musicnn import Musicnn, compressed_power
+from genre.network.musicnn.network import Musicnn, compressed_power
 from genre.pipeline import files
 from genre.prediction import onnx_model, torch_model
 from genre.prediction.onnx_model import INPUT, OUTPUT, SUFFIX

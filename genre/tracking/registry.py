@@ -22,9 +22,10 @@ RANK = ("track_accuracy_low", "track_accuracy", "clip_accuracy")
 MODULES = (
     "audio/account", "audio/decoding", "audio/ffmpeg", "audio/mel", "audio/params", "audio/parts", "audio/plain",
     "audio/reading", "audio/resampling", "audio/windows", "network/hardware", "network/inference", "network/model_file",
-    "network/musicnn", "network/tensorflow_checkpoint", "network/unet", "pipeline/files", "pipeline/settings",
-    "prediction/onnx_model", "prediction/predictor", "prediction/preparation", "prediction/serving",
-    "prediction/torch_model", "prediction/trained", "spectrograms/params",
+    "network/musicnn/msd_musicnn", "network/musicnn/msd_vgg", "network/musicnn/network",
+    "network/musicnn/tensorflow_checkpoint", "network/musicnn/weights", "network/unet", "pipeline/files",
+    "pipeline/settings", "prediction/onnx_model", "prediction/predictor", "prediction/preparation",
+    "prediction/serving", "prediction/torch_model", "prediction/trained", "spectrograms/params",
 )  # fmt: skip
 PACKAGES = ("av", "mlflow", "numpy", "pandas", "pydantic", "ruamel.yaml", "scipy", "soundfile", "torch")
 DESCRIPTION = (

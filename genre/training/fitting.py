@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from genre.network import inference
 from genre.network.hardware import Hardware
-from genre.network.musicnn import Musicnn
+from genre.network.musicnn.network import Musicnn
 from genre.spectrograms.params import Clips
 from genre.spectrograms.store import SpectrogramStore
 from genre.training import batches, calibration, loop, pretrained

@@ -13,7 +13,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from genre.network.hardware import Hardware, explained
 from genre.network.inference import evaluate
-from genre.network.musicnn import Musicnn
+from genre.network.musicnn.network import Musicnn
 from genre.network.unet import conv_weights
 from genre.training import checkpoint
 from genre.training.averaging import MovingAverage

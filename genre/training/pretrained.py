@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from genre.network import inference
 from genre.network.hardware import Hardware
-from genre.network.musicnn import FEATURES, Musicnn, load_pretrained
+from genre.network.musicnn.network import FEATURES, Musicnn, load_pretrained
 from genre.pipeline import files
 from genre.spectrograms.clips import clips_of
 from genre.spectrograms.params import Clips
@@ -100,7 +100,7 @@ def compute_features(
     hardware: Hardware,
     checkpoint_path: Path | None = None,
 ) -> Array:
-    """Computes the trunk's features of all clips: `(track, clip, 200)`.
+    """Computes the trunk's features of all clips: `(track, clip, 456)`.
 
     What a checkpoint holds of an earlier call is not computed again; a checkpoint that cannot be read is ignored.
     """

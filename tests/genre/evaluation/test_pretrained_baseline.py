@@ -4,7 +4,7 @@ import pytest
 
 from genre.evaluation import pretrained_baseline
 from genre.network.hardware import Hardware
-from genre.network.musicnn import Musicnn
+from genre.network.musicnn.network import Musicnn
 from genre.network.params import MUSICNN_SPECTROGRAM
 
 CPU = Hardware("cpu", "float32", 1)
@@ -36,7 +36,7 @@ def test_clips_in_blocks_have_the_features_of_clips_at_once(monkeypatch):
     whole = pretrained_baseline.compute_features(network, clips, CPU)
     monkeypatch.setattr(pretrained_baseline, "CLIPS_AT_ONCE", 2)
     np.testing.assert_allclose(pretrained_baseline.compute_features(network, clips, CPU), whole, atol=1e-4)
-    assert whole.shape == (5, 200)
+    assert whole.shape == (5, 456)
 
 
 def test_the_head_learns_from_the_training_tracks_alone_and_predicts_all_clips():

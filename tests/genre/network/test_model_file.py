@@ -53,8 +53,21 @@ def test_a_file_that_is_no_model_is_refused_and_runs_nothing(tmp_path, monkeypat
     assert not (tmp_path / "owned").exists()
 
 
-@pytest.mark.parametrize("change", ["nan", "type", "huge", "no number", "lacking"])
-def test_weights_and_sizes_that_do_not_fit_are_refused_and_take_no_memory(tmp_path, change):
+OTHER_WEIGHTS = "its weights are those of another network, or of another version of this project"
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ("nan", "a weight is no number"),
+        ("type", "a weight is no number, or of another type"),
+        ("huge", "its dimensions are beyond its weights"),
+        ("no number", "it is damaged"),
+        ("lacking", OTHER_WEIGHTS),
+        ("more", OTHER_WEIGHTS),
+    ],
+)
+def test_weights_and_sizes_that_do_not_fit_are_refused_and_take_no_memory(tmp_path, change, reason):
     path, weights, sizes = tmp_path / "model.pt", unet.GenreNet(genres=3, **TINY).state_dict(), dict(TINY)
     first = next(iter(weights))
     if change == "nan":
@@ -63,10 +76,12 @@ def test_weights_and_sizes_that_do_not_fit_are_refused_and_take_no_memory(tmp_pa
         weights[first] = weights[first].double()
     elif change == "lacking":
         del weights[first]
+    elif change == "more":
+        weights["tags.bias"] = torch.zeros(50)
     else:
         sizes["base_channels"] = 1 << 16 if change == "huge" else "many"  # 200 TB, if it were believed
     torch.save({"weights": weights, "network_params": sizes, **CONTENT}, path)
-    with pytest.raises(ValueError, match=r"model\.pt must be a model file of this project: "):
+    with pytest.raises(ValueError, match=rf"model\.pt must be a model file of this project: {reason}"):
         model_file.load(path)
 
 

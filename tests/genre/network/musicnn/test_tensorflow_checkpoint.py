@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from genre.network.tensorflow_checkpoint import TABLE_MAGIC, Entry, masked_crc32c, read_index, read_tensors
+from genre.network.musicnn.tensorflow_checkpoint import TABLE_MAGIC, Entry, masked_crc32c, read_index, read_tensors
 
 
 def varint(value: int) -> bytes:
