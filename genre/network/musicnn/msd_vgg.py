@@ -15,7 +15,7 @@ EPSILON = 1e-3  # of batch norm, Keras's default
 
 
 class MsdVgg(nn.Module):
-    """The published network, without its tags, for clips of any length from 16 frames."""
+    """The published network, without its tags, for clips of any length."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ class MsdVgg(nn.Module):
         return torch.cat([places.mean(dim=2), places.amax(dim=2)], dim=1)
 
     def places(self, log_mel: Tensor) -> Tensor:
-        """Computes the last layer, a place for each 1.1 s or so: `(batch, frame, mel)` -> `(batch, 128, place)`."""
+        """Computes the last layer, a place for each second: `(batch, frame, mel)` -> `(batch, 128, place)`."""
         x: Tensor = self.norm(log_mel[:, None])  # (batch, 1, frame, mel)
         for convolution, norm, (size, step) in zip(self.convolutions, self.norms, POOLING, strict=True):
             x = norm(convolution(x).relu())
