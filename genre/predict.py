@@ -33,8 +33,8 @@ def main(arguments: argparse.Namespace) -> int:
         raise ValueError(f"--figure must get one recording, got {len(found.recordings)}; run it once for each")
     tell_found(found)
     recordings = untagged(found.recordings) if arguments.only_untagged else found.recordings
-    # Without recordings too, so that no table or playlist of an earlier call is taken for that of this one.
-    answers = _answers(arguments, recordings) if recordings or arguments.csv or arguments.m3u else []
+    # Without recordings too, so that no table, page or playlist of an earlier call is taken for that of this one.
+    answers = _answers(arguments, recordings) if recordings or arguments.csv or arguments.html or arguments.m3u else []
     if found.folders:
         tagged = len(found.recordings) - len(recordings)
         tell(f"{summary(answers)}{f'; {tagged} left out, their tags name a genre' if tagged else ''}")
@@ -52,20 +52,27 @@ def _answers(arguments: argparse.Namespace, recordings: Sequence[Path]) -> "list
         if answer.prediction:
             as_line = outputs.as_json if arguments.json else _as_text
             show(as_line(answer.path, answer.prediction))
-            if arguments.figure:
-                _draw(answer.path, answer.prediction, arguments.figure)
     if arguments.csv:
         outputs.write_table(answers, predictor.genres, arguments.csv)
-    if arguments.html:
-        from genre.prediction.predictions_page import write_predictions_page
-
-        write_predictions_page(
-            ((answer.path, answer.prediction) for answer in answers if answer.prediction), arguments.html
-        )
     if arguments.m3u:
         for file in outputs.write_playlists(answers, predictor.genres, arguments.m3u):
             tell(f"note: {file}: in no playlist, which cannot hold a line break in a name")
+    pairs = [(answer.path, answer.prediction) for answer in answers if answer.prediction]
+    if arguments.html:
+        _write_page(pairs, arguments.html)
+    if arguments.figure and pairs:
+        _draw(*pairs[0], arguments.figure)
     return answers
+
+
+def _write_page(pairs: "Sequence[tuple[Path, Prediction]]", html: Path) -> None:
+    from genre.prediction.predictions_page import write_predictions_page
+
+    if pairs:
+        write_predictions_page(pairs, html)
+    else:
+        html.unlink(missing_ok=True)  # a page of an earlier call
+        tell(f"note: {html} was not written: there is no prediction to show")
 
 
 def load(model: Path) -> "Predictor":
@@ -90,15 +97,8 @@ def predicted(predictor: "Predictor", recordings: Sequence[Path], step: float | 
 
 def untagged(recordings: Sequence[Path]) -> list[Path]:
     """Returns the recordings whose tags name no genre; those whose tags cannot be read are among them."""
-
-    def has_genre(path: Path) -> bool:
-        try:
-            return bool(tags.read(path))
-        except (ValueError, OSError):
-            return False
-
     bar = tqdm(recordings, "reading tags", unit="file", disable=None, leave=False)
-    return [path for path in bar if not has_genre(path)]
+    return [path for path in bar if not tags.has_genre(path)]
 
 
 def tell_found(found: collection.Found) -> None:
@@ -141,7 +141,9 @@ def tell_error(line: str) -> None:
     tell(f"error: {line}")
 
 
-def _write(line: str, stream: TextIO) -> None:
+def _write(line: str, stream: TextIO | None) -> None:
+    if stream is None:
+        raise OSError("standard output or standard error is closed; open it, for example with `> /dev/null`")
     tqdm.write(line, stream)
     stream.flush()
 

@@ -40,13 +40,17 @@ def deviation(values: Sequence[float]) -> float:
 
 
 def summary(rows: pd.DataFrame) -> dict[str, float]:
-    """Scores one system over all seeds, from its outcomes (columns `seed, track, correct`)."""
+    """Scores one system over all seeds, from its outcomes (columns `seed, track, correct`).
+
+    The accuracy is the share of all outcomes, as its interval and `difference` are, also where seeds test different
+    numbers of tracks.
+    """
     by_seed = rows.groupby("seed")["correct"].mean()
     low, high = interval(_by_track(rows))
     return {
         "seeds": len(by_seed),
         "tracks": rows["track"].nunique(),
-        "track_accuracy": float(by_seed.mean()),
+        "track_accuracy": float(rows["correct"].mean()),
         "track_accuracy_sd": deviation(list(by_seed)),
         "track_accuracy_low": low,
         "track_accuracy_high": high,
@@ -102,7 +106,7 @@ def difference(name: str, rows: pd.DataFrame, other_name: str, other: pd.DataFra
     if len(lacking):
         raise ValueError(
             f"{name} and {other_name} must be tested on the same tracks, {lacking['track'].iloc[0]!r} is in one "
-            f"alone (seed {lacking['seed'].iloc[0]}); their runs are of different corpora: give the study a new name"
+            f"alone (seed {lacking['seed'].iloc[0]}); run both on one corpus, with the same split.test"
         )
     sums = _by_track(paired.assign(correct=paired["correct"] - paired["correct_other"]))
     points, (low, high) = 100 * sums[:, 0].sum() / sums[:, 1].sum(), (100 * end for end in percentiles(sums))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 from genre.console import messages
-from genre.predict import count_of, load, predicted, show, tell, tell_error, tell_found
+from genre.predict import count_of, load, predicted, show, tell, tell_error, tell_found, untagged
 from genre.prediction import collection, tagging, tags
 
 if TYPE_CHECKING:
@@ -30,11 +30,12 @@ def _tag(arguments: argparse.Namespace) -> int:
     found = collection.find(arguments.paths)
     tell_found(found)
     taggable = _taggable(found.recordings)
-    recordings = [path for path, genres in taggable.items() if not (arguments.only_untagged and genres)]
+    recordings = untagged(taggable) if arguments.only_untagged else taggable
     done = Counter(failed=len(found.recordings) - len(taggable), kept=len(taggable) - len(recordings))
     journal = None
     if recordings:
         predictor = load(arguments.model)
+        _check_genres(predictor.genres)
         journal = tagging.Journal(arguments.journal or _journal_of_today()) if arguments.write else None
         with closing(journal) if journal else nullcontext():
             for answer in predicted(predictor, recordings, arguments.step):
@@ -46,6 +47,16 @@ def _tag(arguments: argparse.Namespace) -> int:
     elif changed:
         tell("nothing was written; add --write to write the genres")
     return 2 if found.problems or done["failed"] else 0
+
+
+def _check_genres(genres: Sequence[str]) -> None:
+    """Checks that every genre can stand in tags: ID3 reads a number as another genre."""
+    for genre in genres:
+        if tags.names([genre]) != [genre]:
+            raise ValueError(
+                f"a genre in tags must not be a number of ID3, got {genre!r}, which means "
+                f"{', '.join(tags.names([genre]))}; rename the folder of this genre and train again"
+            )
 
 
 def _summary(done: "Counter[str]") -> str:
@@ -66,12 +77,13 @@ def _journal_of_today() -> Path:
     return Path(f"genre-tags-{date.today().isoformat()}.jsonl")
 
 
-def _taggable(recordings: Sequence[Path]) -> dict[Path, list[str]]:
-    """Returns the recordings whose tags can be written, with the genres in them; prints why the others cannot."""
-    taggable = {}
+def _taggable(recordings: Sequence[Path]) -> list[Path]:
+    """Returns the recordings whose tags can be written; prints why the others cannot."""
+    taggable = []
     for path in tqdm(recordings, "reading tags", unit="file", disable=None, leave=False):
         try:
-            taggable[path] = tags.read(path)
+            tags.read(path)
+            taggable.append(path)
         except (ValueError, OSError) as error:
             _tell_failed(path, error)
     return taggable
@@ -97,7 +109,7 @@ def _one(answer: "Answer", journal: tagging.Journal | None) -> str:
         _tell_failed(answer.path, error)
         return "failed"
     _show(answer.path, f"{shown} -> {new}")
-    return "replaced" if old else "added"
+    return "replaced" if tags.names(old) else "added"
 
 
 def _show(path: Path, line: str) -> None:
@@ -117,14 +129,14 @@ def _undo(path: Path) -> int:
     done: Counter[str] = Counter()
     for change in tqdm(changes, "restoring", unit="file", disable=None, leave=False):
         try:
-            reason = tagging.undo(change)
+            outcome, reason = tagging.undo(change)
         except (ValueError, OSError) as error:
             _tell_failed(change.file, error)
             done["failed"] += 1
             continue
         if reason:
             tell(f"note: {change.file}: {reason}")
-        done["left" if reason else "restored"] += 1
-    parts = [f"{done[key]} {key}" for key in ("restored", "left", "failed") if done[key]]
+        done[outcome] += 1
+    parts = [f"{done[key]} {key}" for key in ("restored", "unchanged", "left", "failed") if done[key]]
     tell(f"{count_of(len(changes), 'change')}: {', '.join(parts)}")
     return 2 if done["failed"] else 0

@@ -32,7 +32,8 @@ def associations(scanned: Sequence[ScannedFile]) -> dict[str, float]:
     """Returns the association of each property of the usable files with the genre: Cramer's V, bias-corrected.
 
     Source: Bergsma 2013, "A bias-correction for Cramer's V and Tschuprow's T", J. Korean Stat. Soc. 42:323. Numbers are
-    divided into four classes of equal size. A property that is the same for all files has the association 0.
+    divided into four classes of equal size, after a number that more than a quarter of the files share has become a
+    class of its own. A property that is the same for all files has the association 0.
     """
     rows = [(file.genre, file.recording) for file in scanned if file.recording and not file.reason]
     genres = pd.Series([genre for genre, _ in rows])
@@ -46,8 +47,13 @@ def associations(scanned: Sequence[ScannedFile]) -> dict[str, float]:
     return {name: _cramers_v(genres, pd.Series(values)) for name, values in properties.items()}
 
 
-def _classes(values: Sequence[float]) -> list[int]:
-    return list(pd.qcut(pd.Series(values, dtype=float), 4, labels=False, duplicates="drop").fillna(0).astype(int))
+def _classes(values: Sequence[float]) -> list[str]:
+    numbers = pd.Series(values, dtype=float).fillna(0)
+    common = numbers.map(numbers.value_counts()) > len(numbers) / 4
+    classes = numbers.astype(str)
+    if not common.all():
+        classes[~common] = pd.qcut(numbers[~common], 4, labels=False, duplicates="drop").map("quarter {}".format)
+    return list(classes)
 
 
 def _cramers_v(genres: "pd.Series[str]", values: "pd.Series[str]") -> float:

@@ -71,7 +71,7 @@ def save(figure: Figure, path: Path) -> None:
     Raises:
         ValueError: The name does not end in .png.
     """
-    if path.suffix != ".png":
+    if path.suffix.lower() != ".png":
         raise ValueError(f"a figure's name must end in .png, got {path.name!r}; rename it")
     with matplotlib.style.context(["default", STYLE]), files.replacing(path) as temporary:
         figure.savefig(temporary, format="png", dpi=DPI, metadata={"Software": None})

@@ -47,7 +47,9 @@ def find(names: Sequence[str]) -> Found:
 
 def _recordings_of(name: str, found: Found) -> list[Path]:
     path = Path(name)
-    if name == "-":
+    if not name:
+        found.problems.append("'': an empty name, such as of a variable that is not set; `.` names this folder")
+    elif name == "-":
         found.problems.append("-: standard input is not read; save the recording to a file, and name that")
     elif ADDRESS.match(name):
         found.problems.append(f"{name}: an internet address is not read; download the recording, and name the file")

@@ -134,13 +134,15 @@ def write_playlists(answers: Sequence["Answer"], genres: Sequence[str], folder: 
                 left_out.append(str(answer.path))
             else:
                 entries[answer.prediction.genre].append(_entry(answer.path, folder))
-    for genre, name in playlist_names(genres).items():
+    names = playlist_names(genres)
+    for old in folder.glob("*.m3u8"):  # also of genres that an earlier model had
+        if _is_ours(old) and old.name not in {names[genre] for genre in entries}:
+            old.unlink()
+    for genre, name in names.items():
         if entries[genre]:
             lines = ["#EXTM3U", MARK, *entries[genre]]
             with files.replacing(folder / name) as temporary:
                 temporary.write_bytes(b"".join(os.fsencode(f"{line}\n") for line in lines))
-        else:
-            (folder / name).unlink(missing_ok=True)
     return left_out
 
 

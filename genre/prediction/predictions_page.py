@@ -32,7 +32,7 @@ def write_predictions_page(predictions: Iterable[tuple[Path, Prediction]], html_
         genres=first.genres, clip_seconds=first.clip_seconds, tracks=tracks, headline=_headline(tracks),
         notes=["Unsure: the mean probability of the predicted genre is below the threshold that training found."],
     )  # fmt: skip
-    web_page.write(content, html_path)
+    web_page.write(content, html_path.resolve())  # a link stays a link
 
 
 def _listed(path: Path, predicted: Prediction, html_path: Path) -> ListedTrack:

@@ -4,6 +4,8 @@ Processes that decode do not import torch, which takes half a gigabyte of memory
 does not import decoders.
 """
 
+import errno
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,12 +72,21 @@ def prepare(sizes: Spectrogram, numbered: tuple[Path, Path]) -> Prepared:
     Args:
         sizes: Of the spectrogram.
         numbered: The recording, and the .npy file to write.
+
+    Raises:
+        OSError: The temporary file cannot be written.
     """
     path, npy = numbered
     try:
-        np.save(npy, log_mel(path, sizes))
+        mel_specgram = log_mel(path, sizes)
     except PermissionError:
         return Prepared(reason="cannot be read: permission denied")
     except (ValueError, OSError) as error:
         return Prepared(reason=str(error))
+    try:
+        np.save(npy, mel_specgram)
+    except OSError as error:  # numpy's own, of an incomplete write, has no number
+        npy.unlink(missing_ok=True)
+        number = error.errno or errno.ENOSPC
+        raise OSError(number, os.strerror(number), f"the temporary folder {npy.parent}") from error
     return Prepared(npy)

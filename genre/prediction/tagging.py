@@ -113,12 +113,16 @@ def change(path: Path, genres: Sequence[str], journal: Journal) -> None:
         OSError: The disk is full, or the file cannot be read or written; the file is as it was.
     """
     path = path.resolve(strict=True)
+    _check_writable(path)
     journal.add(Change(str(path), tags.read(path), list(genres)))
     _replace(path, genres)
 
 
-def undo(change: Change) -> str:
-    """Restores the genres of a file; returns the reason if it was left alone, else nothing.
+def undo(change: Change) -> tuple[str, str]:
+    """Restores the genres of a file.
+
+    Returns:
+        What was done, "restored", "unchanged" (it has these genres) or "left" (it has others); and for "left" a reason.
 
     Raises:
         ValueError: As `change`.
@@ -127,14 +131,16 @@ def undo(change: Change) -> str:
     path = Path(change.file)
     if not path.is_file():
         raise ValueError("no such file; it was moved, renamed or removed")
+    path = path.resolve(strict=True)  # the file may have been moved, and a link left in its place
     remove_leftover(path)
     now = tags.read(path)
     if now == change.old:
-        return ""
+        return "unchanged", ""
     if now != change.new:
-        return f"changed since, to {', '.join(now) or 'no genre'}; left as it is"
+        return "left", f"changed since, to {', '.join(now) or 'no genre'}; left as it is"
+    _check_writable(path)
     _replace(path, change.old)
-    return ""
+    return "restored", ""
 
 
 def leftover(path: Path) -> Path:
@@ -149,9 +155,14 @@ def remove_leftover(path: Path) -> None:
         leftover(path.resolve()).unlink(missing_ok=True)
 
 
-def _replace(path: Path, genres: Sequence[str]) -> None:
+def _check_writable(path: Path) -> None:
     if not os.access(path, os.W_OK):
         raise PermissionError("is read-only; allow writing, then run again")
+    if not os.access(path.parent, os.W_OK):
+        raise PermissionError("its folder is read-only; allow writing into it, then run again")
+
+
+def _replace(path: Path, genres: Sequence[str]) -> None:
     before, copy = path.stat(), leftover(path)
     with files.naming_full_disk(path):
         try:
@@ -159,7 +170,7 @@ def _replace(path: Path, genres: Sequence[str]) -> None:
             tags.write(copy, genres)
             if tags.read(copy) != list(genres) or packets.digest(copy) != packets.digest(path):
                 raise ValueError("tags or sound would have been damaged; left as it is")
-            _as_before(copy, before)
+            _as_before(copy, path, before)
             now = path.stat()
             if (now.st_mtime_ns, now.st_size) != (before.st_mtime_ns, before.st_size):
                 raise ValueError("was changed by another program meanwhile; left as it is")
@@ -170,13 +181,17 @@ def _replace(path: Path, genres: Sequence[str]) -> None:
             raise
 
 
-def _as_before(copy: Path, before: os.stat_result) -> None:
-    """Sets the copy's mode and owner to those of the file, and waits until the copy is on the disk.
+def _as_before(copy: Path, path: Path, before: os.stat_result) -> None:
+    """Gives the copy the owner, group, mode and extended attributes of the file; waits until it is on the disk.
 
     The modification time is new, so that players and backups notice the new tags.
     """
-    with suppress(PermissionError):  # only a superuser may change the owner
+    try:
         os.chown(copy, before.st_uid, before.st_gid)
-    copy.chmod(before.st_mode & 0o7777)
+    except PermissionError:  # only a superuser may change the owner; who is in the group may set it
+        with suppress(PermissionError):
+            os.chown(copy, -1, before.st_gid)
+    shutil.copystat(path, copy)
+    os.utime(copy)
     with copy.open("rb") as file:
         os.fsync(file.fileno())

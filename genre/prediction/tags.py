@@ -1,9 +1,11 @@
 """The genre in the tags of a recording, read and written by mutagen; all other tags stay as they are."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import av
 import mutagen
 from mutagen.aiff import AIFF
 from mutagen.flac import FLAC
@@ -22,6 +24,7 @@ WITH_ID3 = (MP3, WAVE, AIFF)
 WITH_KEY = {FLAC: "genre", OggVorbis: "genre", OggOpus: "genre", OggFLAC: "genre", MP4: "\xa9gen"}
 UTF_8 = 3  # the encoding of a text in ID3v2.4; mutagen writes UTF-16 into ID3v2.3, which has no UTF-8
 V23, V24 = 3, 4
+ID3V1_BYTES = 128  # at the end of an mp3: `TAG`, title, artist, album, year and comment, and the genre in the last byte
 
 
 def read(path: Path) -> list[str]:
@@ -41,14 +44,29 @@ def read(path: Path) -> list[str]:
 
 
 def names(genres: Sequence[str]) -> list[str]:
-    """Returns genres by their names, where ID3 has a number for them: `(17)` is Rock."""
-    return list(_frame(genres).genres)
+    """Returns genres by their names, where ID3 has a number for them (`(17)` is Rock), without empty ones."""
+    return [name for name in _frame(genres).genres if name.strip()]
+
+
+def has_genre(path: Path) -> bool:
+    """Returns whether any tags of a file name a genre, also tags that cannot be written here, such as those of wma."""
+    try:
+        if names(read(path)):
+            return True
+    except (ValueError, OSError):
+        pass
+    try:
+        with av.open(str(path), metadata_errors="ignore") as container:
+            every = [container.metadata, *(stream.metadata for stream in container.streams)]
+    except (ValueError, OSError, av.error.FFmpegError):
+        return False
+    return any(key.lower() == "genre" and value.strip() for metadata in every for key, value in metadata.items())
 
 
 def write(path: Path, genres: Sequence[str]) -> None:
     """Writes genres into the tags of a file, in place; an empty list removes the entry.
 
-    ID3 tags keep their version, 2.3 or 2.4.
+    ID3 tags keep their version, 2.3 or 2.4. Of an ID3v1 tag beside them only the genre changes.
 
     Raises:
         ValueError: As `read`, or the tags cannot be written.
@@ -66,14 +84,33 @@ def write(path: Path, genres: Sequence[str]) -> None:
         file.tags[WITH_KEY[type(file)]] = list(genres)
     elif WITH_KEY[type(file)] in file.tags:
         del file.tags[WITH_KEY[type(file)]]
+    id3v1 = _id3v1(path) if type(file) is MP3 else b""
     with files.naming_full_disk(path):
         try:
             if type(file) in WITH_ID3 and not file.tags and not file.tags.unknown_frames:
                 file.delete()  # otherwise mutagen would write empty tags
             else:
                 file.save(**options)
+                _keep_id3v1(path, id3v1)
         except DAMAGED_TAGS as error:
             raise ValueError(f"its tags cannot be written: {error}") from error
+
+
+def _id3v1(path: Path) -> bytes:
+    """Returns the ID3v1 tag at the end of a file, or nothing."""
+    with path.open("rb") as file:
+        file.seek(-min(ID3V1_BYTES, path.stat().st_size), os.SEEK_END)
+        tag = file.read()
+    return tag if tag.startswith(b"TAG") else b""
+
+
+def _keep_id3v1(path: Path, before: bytes) -> None:
+    """Restores all but the genre of an ID3v1 tag: mutagen makes it anew, with `?` for letters beyond Latin-1."""
+    now = _id3v1(path)
+    if before and now:
+        with path.open("r+b") as file:
+            file.seek(-ID3V1_BYTES, os.SEEK_END)
+            file.write(before[:-1] + now[-1:])
 
 
 def _frame(genres: Sequence[str]) -> TCON:

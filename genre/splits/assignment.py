@@ -1,5 +1,6 @@
 """Assigns each track of a corpus to a subset, by the section `split` of params.yaml."""
 
+import unicodedata
 from pathlib import Path
 
 import pandas as pd
@@ -124,8 +125,12 @@ def _by_tags(column: str, table: pd.DataFrame) -> pd.DataFrame:
 
 
 def plain_name(artist: str) -> str:
-    """Returns an artist's name without case and punctuation: `Earth, Wind & Fire` is `Earth Wind and Fire`."""
-    return "".join(letter for letter in artist.casefold().replace("&", "and") if letter.isalnum())
+    """Returns an artist's name without case and punctuation: `Earth, Wind & Fire` is `Earth Wind and Fire`.
+
+    Both ways in which Unicode writes an accented letter are one. A name of punctuation alone, such as `!!!`, stays.
+    """
+    folded = unicodedata.normalize("NFKC", artist).casefold().replace("&", "and")
+    return "".join(letter for letter in folded if letter.isalnum()) or folded.strip()
 
 
 def leak_message(section: Split, leaks: pd.DataFrame) -> str:

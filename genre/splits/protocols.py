@@ -14,6 +14,9 @@ def stratified(table: pd.DataFrame, *, valid: float, test: float, seed: int, gro
     Whole groups are assigned in random order, the large ones first, each to the subset that is furthest below its share
     of the group's genres. Without groups (each track is its own) every genre is within one track of its shares.
 
+    The test subset is drawn first and does not depend on `valid`, so recipes with and without a validation subset are
+    tested on the same tracks.
+
     Args:
         table: Columns `track` and `genre`; its order does not matter.
         valid: Share of the tracks for validation; 0 leaves the subset out.
@@ -25,11 +28,26 @@ def stratified(table: pd.DataFrame, *, valid: float, test: float, seed: int, gro
         The subset of each row, indexed as `table`.
 
     Raises:
-        ValueError: A genre has fewer groups than there are subsets.
+        ValueError: A genre has fewer groups than there are subsets; or groups hold several genres, and all that hold
+            one of them were drawn for other subsets than train.
     """
-    shares = {subset: share for subset, share in subset_shares(valid, test).items() if share > 0}
-    parts = _parts(table, groups, list(shares.values()), seed)
-    return pd.Series([list(shares)[part] for part in parts], index=table.index, name="subset")
+    shares = {"test": (test, 1.0), "valid": (valid, 1 - test)}  # and of how much
+    grouped = table.assign(group=list(groups)).sort_values("track")
+    _check_enough(grouped, 1 + sum(share > 0 for share, _ in shares.values()))
+    random, subset = np.random.default_rng(seed), dict.fromkeys(grouped["group"], "train")
+    for name, (share, whole) in shares.items():
+        if share > 0:
+            rest = grouped[grouped["group"].map(subset) == "train"]
+            parts = _parts(rest, [1 - share / whole, share / whole], random, spare=name == "test")
+            subset |= {group: name for group, part in parts.items() if part == 1}
+    drawn = pd.Series([subset[group] for group in groups], index=table.index, name="subset")
+    untrained = sorted(set(table["genre"]) - set(table["genre"][drawn == "train"]))
+    if untrained:
+        raise ValueError(
+            f"train must have tracks of every genre, it has none of {untrained[0]!r}: groups hold tracks of several "
+            "genres; try another split.seed, or set split.group_by to none"
+        )
+    return drawn
 
 
 def kfold(table: pd.DataFrame, *, folds: int, fold: int, seed: int, groups: Sequence[str]) -> pd.Series:
@@ -38,9 +56,11 @@ def kfold(table: pd.DataFrame, *, folds: int, fold: int, seed: int, groups: Sequ
     The parts do not depend on `fold`: over all folds, each track is tested once. Groups and errors are as in
     `stratified`; two folds leave no track for validation.
     """
-    parts = _parts(table, groups, [1 / folds] * folds, seed)
+    grouped = table.assign(group=list(groups)).sort_values("track")
+    _check_enough(grouped, folds)
+    parts = _parts(grouped, [1 / folds] * folds, np.random.default_rng(seed))
     roles = {fold: "test"} | ({(fold + 1) % folds: "valid"} if folds > 2 else {})
-    return pd.Series([roles.get(part, "train") for part in parts], index=table.index, name="subset")
+    return pd.Series([roles.get(parts[group], "train") for group in groups], index=table.index, name="subset")
 
 
 def subset_shares(valid: float, test: float) -> dict[str, float]:
@@ -48,42 +68,55 @@ def subset_shares(valid: float, test: float) -> dict[str, float]:
     return {"train": 1 - valid - test, "valid": valid, "test": test}
 
 
-def _parts(table: pd.DataFrame, groups: Sequence[str], shares: Sequence[float], seed: int) -> list[int]:
-    """Returns for each row the number of the part that its group is assigned to."""
-    grouped = table.assign(group=list(groups)).sort_values("track")
-    _check_enough(grouped, len(shares))
+def _parts(
+    grouped: pd.DataFrame, shares: Sequence[float], random: np.random.Generator, *, spare: bool = False
+) -> dict[str, int]:
+    """Returns for each group the number of the part that it is assigned to.
+
+    Args:
+        grouped: The tracks: columns `genre` and `group`.
+        shares: The share of each part; they add up to 1.
+        random: Decides the order of groups of equal size.
+        spare: Whether part 0 should get two groups of a genre where there are three, since it is divided once more.
+    """
     counts = grouped.groupby(["group", "genre"]).size().unstack(fill_value=0).sort_index()
     targets = np.outer(shares, counts.sum())  # (part, genre)
-    assigned = _assign_groups(counts.to_numpy(), targets, np.random.default_rng(seed))
-    part = dict(zip(counts.index, assigned.tolist(), strict=True))
-    return [part[group] for group in groups]
+    least = np.ones_like(targets, int)
+    if spare:
+        least[0] = np.clip((counts > 0).sum() - 1, 1, 2)
+    assigned = _assign_groups(counts.to_numpy(), targets, least, random)
+    return dict(zip(counts.index, assigned.tolist(), strict=True))
 
 
-def _assign_groups(counts: np.ndarray, targets: np.ndarray, random: np.random.Generator) -> np.ndarray:
+def _assign_groups(
+    counts: np.ndarray, targets: np.ndarray, least: np.ndarray, random: np.random.Generator
+) -> np.ndarray:
     """Assigns groups to parts so that the counts of each genre come close to the targets.
 
     Args:
         counts: `(group, genre)`, how many tracks of each genre a group has.
         targets: `(part, genre)`, how many tracks of each genre a part should get.
+        least: `(part, genre)`, how many groups with tracks of the genre a part must get, where they suffice.
         random: Decides the order of groups of equal size.
 
     Returns:
         `(group,)`, the part of each group.
     """
-    have = np.zeros_like(targets)
+    have, have_groups = np.zeros_like(targets), np.zeros_like(least)
     assigned = np.zeros(len(counts), int)
     order = sorted(random.permutation(len(counts)), key=lambda group: -counts[group].sum())  # equals stay shuffled
     left = (counts > 0).sum(axis=0)  # groups of each genre that are still to be assigned
     for group in order:
         genres = counts[group] > 0
-        # Three rules, in order of importance: no part ends without a genre, none gets more than its target, and the
-        # group is assigned where most of the target is missing.
-        without = have[:, genres] == 0
-        urgent = (without & (without.sum(axis=0) >= left[genres])).any(axis=1)
+        # Three rules, in order of importance: each part gets the groups of a genre that it must have, none gets more
+        # than its target, and the group is assigned where most of the target is missing.
+        lacking = np.maximum(least - have_groups, 0)[:, genres]
+        urgent = ((lacking > 0) & (lacking.sum(axis=0) >= left[genres])).sum(axis=1)
         fits = (have + counts[group] <= np.ceil(targets - 1e-9))[:, genres].all(axis=1)
         need = ((targets - have) / targets)[:, genres].mean(axis=1)
-        assigned[group] = np.lexsort((-need, ~fits, ~urgent))[0]
+        assigned[group] = np.lexsort((-need, ~fits, -urgent))[0]
         have[assigned[group]] += counts[group]
+        have_groups[assigned[group]] += genres
         left = left - genres
     return assigned
 
@@ -136,6 +169,8 @@ def _check_listed(found: pd.DataFrame, table: pd.DataFrame, where: str) -> None:
     untrained = sorted(set(found["genre"]) - set(found["genre"][found["subset"] == "train"]))
     if untrained:
         raise ValueError(f"{where}: train must have tracks of every genre, it has none of {untrained[0]!r}")
+    if found["genre"].nunique() < 2:
+        raise ValueError(f"{where}: must name tracks of at least 2 genres, has only {found['genre'].iloc[0]!r}")
     if held_out(found["subset"]) == "train":
         raise ValueError(f"{where}: some tracks must be in valid or test, all are in train; none is left to evaluate")
 

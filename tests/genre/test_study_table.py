@@ -17,11 +17,13 @@ def outcomes(results, seeds=(1, 2), system="network"):
     return pd.DataFrame(rows)
 
 
-def test_mean_and_deviation_are_over_seeds():
+def test_the_accuracy_is_over_all_outcomes_as_its_interval_and_the_deviation_over_seeds():
     scored = study_table.summary(outcomes([(1, 1), (1, 0), (0, 0), (1, None)]))
     assert (scored["seeds"], scored["tracks"]) == (2, 4)
-    assert scored["track_accuracy"] == pytest.approx((3 / 4 + 1 / 3) / 2)
+    assert scored["track_accuracy"] == pytest.approx(4 / 7)
     assert scored["track_accuracy_sd"] == pytest.approx((3 / 4 - 1 / 3) / np.sqrt(2))
+    few_and_many = study_table.summary(outcomes([(1, None)] * 8 + [(None, 1), (None, 0)] * 20))
+    assert few_and_many["track_accuracy_low"] < few_and_many["track_accuracy"] < few_and_many["track_accuracy_high"]
 
 
 def test_the_same_outcomes_in_more_seeds_make_no_interval_narrower():

@@ -105,6 +105,8 @@ def test_the_second_guess_counts_and_the_third_does_not():
     assert metrics.top2_accuracy(list("bca"), probabilities, "abc") == 1
     assert metrics.top2_accuracy(list("cca"), probabilities, "abc") == pytest.approx(2 / 3)
     assert metrics.top2_accuracy(list("ab"), probabilities[:2, :2], "ab") == 1
+    equal = np.full((10, 3), 1 / 3)
+    assert metrics.top2_accuracy(list("aaaaaaaabc"), equal, "abc") == pytest.approx(0.9)  # the first two, as predicted
 
 
 def test_calibration_is_0_when_right_as_often_as_sure_and_the_gap_otherwise():

@@ -72,6 +72,14 @@ def test_what_is_no_file_is_told_in_one_line(name, reason):
     assert found.recordings == []
 
 
+def test_an_empty_name_is_not_this_folder(music, monkeypatch):
+    monkeypatch.chdir(music)
+    found = find([""])
+    assert found.problems == ["'': an empty name, such as of a variable that is not set; `.` names this folder"]
+    assert found.recordings == []
+    assert len(find(["."]).recordings) == 3
+
+
 @pytest.mark.parametrize(
     ("others", "beside"),
     [([], "it is empty"), (["a.jpg"], "only 1 other file"), (["a.jpg", "b"], "only 2 other files")],

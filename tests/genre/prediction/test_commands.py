@@ -13,7 +13,7 @@ import soundfile
 
 from genre import cli
 from genre.network import model_file, unet
-from genre.prediction import tags
+from genre.prediction import outputs, preparation, tags
 from tests.conftest import RATE, tone
 from tests.genre.network.test_model_file import CONTENT
 from tests.genre.network.test_unet import TINY
@@ -122,6 +122,56 @@ def test_a_table_of_an_earlier_call_does_not_stay_where_all_recordings_are_tagge
     assert (tmp_path / "t.csv").read_text().splitlines() == ["file,genre,a,b,c"]
 
 
+def test_a_page_of_an_earlier_call_does_not_stay_and_does_not_keep_the_playlists(genre, model_pt, music, tmp_path):
+    page = tmp_path / "p.html"
+    page.write_text("of an earlier call")
+    words = ("predict", music / "b.ogg", "--only-untagged", "--html", page, "--model", model_pt)
+    status, _, err = genre(*words)
+    assert (status, page.exists()) == (0, False)
+    assert err == [f"note: {page} was not written: there is no prediction to show"]
+    playlist = tmp_path / "playlists" / "a.m3u8"
+    playlist.parent.mkdir()
+    playlist.write_text(f"#EXTM3U\n{outputs.MARK}\nsong.mp3\n")
+    assert genre(*words, "--m3u", playlist.parent)[0] == 0
+    assert not playlist.exists()
+
+
+def test_a_link_that_names_the_page_stays_a_link(genre, model_pt, music, tmp_path):
+    real, link = tmp_path / "real.html", tmp_path / "link.html"
+    real.touch()
+    link.symlink_to(real)
+    assert genre("predict", music / "a.flac", "--html", link, "--model", model_pt)[0] == 0
+    assert link.is_symlink()
+    assert "a.flac" in real.read_text()
+
+
+def test_the_suffix_of_a_figure_may_be_in_capitals(genre, model_pt, music, tmp_path):
+    assert genre("predict", music / "a.flac", "--figure", tmp_path / "f.PNG", "--model", model_pt)[0] == 0
+    assert (tmp_path / "f.PNG").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_full_temporary_folder_is_not_the_recording_s_fault(genre, model_pt, music, monkeypatch):
+    def full(file, values):
+        file.write_bytes(b"half")
+        raise OSError("82688 requested and 20416 written")
+
+    monkeypatch.setattr(preparation.np, "save", full)
+    status, out, err = genre("predict", music / "a.flac", "--model", model_pt)
+    assert (status, out) == (2, [])
+    (line,) = err
+    assert "error: the temporary folder " in line
+    assert "must have room left, got: No space left on device; make room, then run again" in line
+
+
+def test_closed_standard_output_is_one_line(genre, model_pt, music, monkeypatch):
+    monkeypatch.setattr(sys, "stdout", None)
+    status, _, err = genre("predict", music / "a.flac", "--model", model_pt)
+    assert (status, err[-1]) == (
+        2,
+        "error: standard output or standard error is closed; open it, for example with `> /dev/null`",
+    )
+
+
 def test_windows_follow_each_other_by_the_step(genre, model_pt, music):
     _, out, _ = genre("predict", music / "a.flac", "--json", "--step", "0.25", "--model", model_pt)
     starts = [clip["start_seconds"] for clip in json.loads(out[0])["clips"]]
@@ -193,6 +243,19 @@ def test_tag_only_untagged_keeps_what_has_a_genre(genre, model_pt, music, tmp_pa
     assert err[-2] == "6 recordings: 2 get a genre, 1 have a genre and were left out, 3 failed"
     assert tags.read(music / "b.ogg") == ["Ska"]
     assert len((tmp_path / "j.jsonl").read_text().splitlines()) == 2
+
+
+def test_a_genre_that_id3_takes_for_another_is_refused_before_work(genre, music, tmp_path):
+    path = tmp_path / "decades.pt"
+    decades = CONTENT | {"genres": ["70", "80s", "rock"]}
+    model_file.save(path, unet.GenreNet(genres=3, **TINY), network_params=TINY, **decades)
+    status, out, err = genre("tag", music, "--write", "--journal", tmp_path / "j.jsonl", "--model", path)
+    assert (status, out) == (2, [])
+    assert err[-1] == (
+        "error: a genre in tags must not be a number of ID3, got '70', which means Trailer; rename the folder of this "
+        "genre and train again"
+    )
+    assert not (tmp_path / "j.jsonl").exists()
 
 
 def test_tag_needs_files_or_a_journal(genre, tmp_path):

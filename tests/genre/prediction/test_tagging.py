@@ -11,6 +11,7 @@ import pytest
 from genre.prediction import packets, tagging, tags
 
 ROOT = Path(__file__).parents[3]
+RESTORED = ("restored", "")
 
 
 @pytest.fixture
@@ -44,7 +45,7 @@ def test_changes_are_undone_the_last_one_first(song, journal):
     for genre in ("rock", "jazz", "pop"):
         tagging.change(song, [genre], journal)
     assert tags.read(song) == ["pop"]
-    assert [tagging.undo(change) for change in tagging.read_journal(journal.path)[::-1]] == ["", "", ""]
+    assert [tagging.undo(change) for change in tagging.read_journal(journal.path)[::-1]] == [RESTORED] * 3
     assert tags.read(song) == []
 
 
@@ -52,7 +53,7 @@ def test_a_genre_that_was_changed_since_is_left_as_it_is(song, journal):
     tagging.change(song, ["rock"], journal)
     tags.write(song, ["by hand"])
     (change,) = tagging.read_journal(journal.path)
-    assert tagging.undo(change) == "changed since, to by hand; left as it is"
+    assert tagging.undo(change) == ("left", "changed since, to by hand; left as it is")
     assert tags.read(song) == ["by hand"]
 
 
@@ -60,7 +61,7 @@ def test_undone_twice_is_undone_once(song, journal):
     tags.write(song, ["old"])
     tagging.change(song, ["rock"], journal)
     (change,) = tagging.read_journal(journal.path)
-    assert tagging.undo(change) == tagging.undo(change) == ""
+    assert [tagging.undo(change), tagging.undo(change)] == [RESTORED, ("unchanged", "")]
     assert tags.read(song) == ["old"]
 
 
@@ -108,11 +109,38 @@ def test_mode_and_links_are_kept(song, journal, tmp_path):
     assert tags.read(song) == ["rock"]
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="a superuser may write everything")
-def test_a_file_that_is_read_only_is_refused(song, journal):
-    song.chmod(0o440)
-    with pytest.raises(PermissionError, match="is read-only; allow writing, then run again"):
+def test_a_link_that_took_the_place_of_a_file_stays_and_the_file_is_restored(song, journal, tmp_path):
+    tagging.change(song, ["rock"], journal)
+    moved = tmp_path / "store" / "song.mp3"
+    moved.parent.mkdir()
+    song.rename(moved)
+    song.symlink_to(moved)
+    (change,) = tagging.read_journal(journal.path)
+    assert tagging.undo(change) == RESTORED
+    assert song.is_symlink()
+    assert tags.read(moved) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "setxattr"), reason="this system has other extended attributes")
+def test_extended_attributes_are_kept(song, journal):
+    try:
+        os.setxattr(song, "user.xdg.tags", b"mine")
+    except OSError:
+        pytest.skip("this file system has no extended attributes")
+    tagging.change(song, ["rock"], journal)
+    assert os.getxattr(song, "user.xdg.tags") == b"mine"
+
+
+@pytest.mark.parametrize(
+    ("locked", "reason"),
+    [("song.mp3", "is read-only; allow writing"), (".", "its folder is read-only; allow writing into it")],
+)
+def test_what_is_read_only_is_refused_and_not_in_the_journal(song, journal, monkeypatch, locked, reason):
+    place, allowed = (song.parent / locked).resolve(), os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != place and allowed(path, mode))
+    with pytest.raises(PermissionError, match=f"{reason}.*, then run again"):
         tagging.change(song, ["rock"], journal)
+    assert journal.path.read_bytes() == b""
 
 
 def test_names_of_any_length_and_bytes_can_be_tagged(tmp_path, sounds, journal):
@@ -121,7 +149,7 @@ def test_names_of_any_length_and_bytes_can_be_tagged(tmp_path, sounds, journal):
         path.write_bytes(sounds["ogg"])
         tagging.change(path, ["rock"], journal)
         assert tags.read(path) == ["rock"]
-    assert [tagging.undo(change) for change in tagging.read_journal(journal.path)] == ["", ""]
+    assert [tagging.undo(change) for change in tagging.read_journal(journal.path)] == [RESTORED] * 2
     assert tags.read(path) == []
 
 
@@ -199,5 +227,5 @@ def test_killed_at_any_moment_while_tagging_200_files_every_file_is_whole_and_al
             assert packets.digest(path) == digests[path]
             assert tags.read(path) in ([], *([f"genre {other}"] for other in range(number + 1)))
     assert sorted(folder.iterdir()) == files  # nothing is left over
-    assert all(tagging.undo(change) == "" for change in tagging.read_journal(journal)[::-1])
+    assert {tagging.undo(change)[0] for change in tagging.read_journal(journal)[::-1]} <= {"restored", "unchanged"}
     assert all(tags.read(path) == [] for path in files)

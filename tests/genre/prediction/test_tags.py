@@ -11,6 +11,7 @@ from mutagen.id3 import APIC, ID3, TALB, TIT2
 from mutagen.mp4 import MP4Cover
 
 from genre.prediction import packets, tags
+from tests.genre.audio.sounds import encoded, tone
 from tests.genre.prediction.conftest import FORMATS
 
 PICTURE = b"\xff\xd8\xff\xe0" + bytes(range(256)) * 40
@@ -176,3 +177,49 @@ def test_a_file_without_sound_has_no_digest(tmp_path):
     (tmp_path / "a.mp3").write_bytes(b"no sound" * 100)
     with pytest.raises(ValueError, match="its sound cannot be read"):
         packets.digest(tmp_path / "a.mp3")
+
+
+def test_an_id3v1_tag_in_any_code_page_keeps_all_but_its_genre(tmp_path, sounds):
+    path = tmp_path / "song.mp3"
+    fields = [("Группа крови", 30), ("Кино", 30), ("Альбом", 30), ("1988", 4), ("комментарий", 28)]
+    id3v1 = b"TAG" + b"".join(text.encode("cp1251").ljust(size, b"\0") for text, size in fields) + b"\0\1\x11"
+    path.write_bytes(sounds["mp3"])
+    file = mutagen.File(path)
+    if file.tags is None:
+        file.add_tags()
+    file.tags.add(TIT2(encoding=1, text="Группа крови"))
+    file.save(v1=0)
+    with path.open("ab") as end:
+        end.write(id3v1)
+    tags.write(path, ["Jazz"])
+    assert path.read_bytes()[-128:] == id3v1[:-1] + bytes([8])  # 8 is Jazz
+    tags.write(path, ["Rock"])
+    assert path.read_bytes()[-128:] == id3v1
+    assert str(mutagen.File(path)["TIT2"]) == "Группа крови"
+
+
+@pytest.mark.parametrize(
+    ("codec", "form", "suffix"),
+    [("wmav2", "asf", "wma"), ("flac", "matroska", "mka"), ("wavpack", "wv", "wv"), ("pcm_s16le", "wav", "wav")],
+)
+def test_a_genre_in_tags_that_cannot_be_written_here_is_seen(tmp_path, codec, form, suffix):
+    for name, genre in (("with", {"genre": "Jazz"}), ("without", {"title": "Jazz"})):
+        path = tmp_path / f"{name}.{suffix}"
+        path.write_bytes(encoded(codec, form, tone(440, 0.5, 44100), 44100, tags=genre, bit_rate=64_000))
+        assert tags.has_genre(path) == (name == "with")
+
+
+def test_an_empty_genre_is_none(tmp_path, sounds):
+    path = tmp_path / "song.flac"
+    path.write_bytes(sounds["flac"])
+    tags.write(path, [""])
+    assert tags.read(path) == [""]
+    assert not tags.has_genre(path)
+    tags.write(path, ["Jazz"])
+    assert tags.has_genre(path)
+
+
+def test_what_is_no_recording_has_no_genre(tmp_path):
+    (tmp_path / "noise.mp3").write_bytes(np.random.default_rng(0).bytes(5000))
+    assert not tags.has_genre(tmp_path / "noise.mp3")
+    assert not tags.has_genre(tmp_path / "missing.mp3")

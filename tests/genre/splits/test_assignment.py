@@ -24,6 +24,8 @@ def assign(lists, **changes):
 def test_two_spellings_of_an_artist_are_one_name():
     assert assignment.plain_name("Earth, Wind & Fire") == assignment.plain_name("Earth Wind and Fire")
     assert assignment.plain_name("Blur") != assignment.plain_name("Blue")
+    assert assignment.plain_name("Beyonc\u00e9") == assignment.plain_name("Beyonce\u0301")
+    assert assignment.plain_name("!!!") == assignment.plain_name(" !!! ") == "!!!"
 
 
 def test_a_table_of_ones_own_is_named_alone_or_with_its_folder(tmp_path):

@@ -101,6 +101,44 @@ def test_without_groups_no_genre_misses_its_share(sizes, seed):
         assert most_off(rows) <= 2  # of three tracks none is left for half a share
 
 
+@given(
+    sizes=st.lists(st.integers(3, 30), min_size=2, max_size=5),
+    seed=st.integers(0, 10_000),
+    group_size=st.integers(1, 3),
+    valid=st.sampled_from([0.1, 0.2, 0.4]),
+)
+@settings(max_examples=30)
+def test_the_same_tracks_are_tested_with_and_without_a_validation_subset(sizes, seed, group_size, valid):
+    tracks = table(*sizes)
+    names = [f"{track[:2]}-{int(track[-3:]) // group_size}" for track in tracks["track"]]
+    if min(-(-size // group_size) for size in sizes) < 3:
+        return
+    with_valid, without = (draw(tracks, names, valid=share, seed=seed) for share in (valid, 0))
+    assert ((with_valid == "test") == (without == "test")).all()
+    assert set(with_valid) == {"train", "valid", "test"}
+    assert set(without) == {"train", "test"}
+
+
+def test_groups_of_several_genres_that_leave_train_without_one_are_refused():
+    counts = [[0, 3, 0], [2, 0, 1], [3, 3, 0], [3, 0, 3], [0, 1, 3]]  # of each group and genre
+    rows = [
+        (f"g{genre}/{group}{number}", f"g{genre}", f"group {group}")
+        for group, row in enumerate(counts)
+        for genre, count in enumerate(row)
+        for number in range(count)
+    ]
+    tracks = pd.DataFrame(rows, columns=["track", "genre", "group"])
+    refused = 0
+    for seed in range(40):
+        try:
+            drawn = draw(tracks, list(tracks["group"]), valid=0.4, test=0.4, seed=seed)
+            assert set(tracks["genre"][drawn == "train"]) == {"g0", "g1", "g2"}
+        except ValueError as error:
+            assert "train must have tracks of every genre, it has none of 'g" in str(error)
+            refused += 1
+    assert 0 < refused < 40
+
+
 @given(sizes=sizes, seed=st.integers(0, 10_000), folds=st.integers(2, 5))
 @settings(max_examples=15)
 def test_over_all_folds_each_track_is_tested_once(sizes, seed, folds):
@@ -145,6 +183,7 @@ def test_a_published_list_is_followed_and_missing_and_unlisted_tracks_are_named(
         ([("g0/000", "test")], "names none of the corpus's tracks for train"),
         ([("g0/000", "train"), ("g1/000", "test")], "train must have tracks of every genre, it has none of 'g1'"),
         ([("g0/000", "train"), ("g1/000", "train")], "some tracks must be in valid or test, all are in train"),
+        ([("g1/000", "train"), ("g1/001", "test")], "must name tracks of at least 2 genres, has only 'g1'"),
     ],
 )
 def test_a_bad_list_is_refused(rows, message):
