@@ -2,6 +2,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import onnxruntime
@@ -109,6 +110,15 @@ def test_the_metadata_hold_all_that_predicts_and_tell_how_clips_are_made(exporte
     assert {name: parts[name] for name in content} == content
     assert set(parts) - set(content) == {"version", "front_end"}
     assert "Slaney's mel scale" in parts["front_end"]
+
+
+def test_a_difference_of_logits_counts_where_probabilities_do_not_show_it(monkeypatch, exported):
+    model = torch_model.load(exported[0])
+    moved = replace(model, logits=lambda clips: model.logits(clips) + 1)
+    monkeypatch.setattr(onnx_model, "load", lambda path: moved)
+    assert export.largest_difference(*exported) > export.TOLERANCE
+    clips = np.random.default_rng(0).random((2, TINY["n_mels"], TINY["clip_frames"]))
+    np.testing.assert_allclose(moved.probabilities(clips), model.probabilities(clips), atol=1e-6)
 
 
 @pytest.mark.slow
