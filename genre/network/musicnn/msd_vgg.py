@@ -40,6 +40,6 @@ class MsdVgg(nn.Module):
         """Computes the last layer, a place for each second: `(batch, frame, mel)` -> `(batch, 128, place)`."""
         x: Tensor = self.norm(log_mel[:, None])  # (batch, 1, frame, mel)
         for convolution, norm, (size, step) in zip(self.convolutions, self.norms, POOLING, strict=True):
-            x = norm(convolution(x).relu())
+            x = norm(convolution(x).relu_())
             x = nn.functional.max_pool2d(x, (min(size[0], x.shape[2]), size[1]), step)  # of a short clip all frames
         return x[..., 0]
