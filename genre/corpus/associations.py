@@ -32,8 +32,9 @@ def associations(scanned: Sequence[ScannedFile]) -> dict[str, float]:
     """Returns the association of each property of the usable files with the genre: Cramer's V, bias-corrected.
 
     Source: Bergsma 2013, "A bias-correction for Cramer's V and Tschuprow's T", J. Korean Stat. Soc. 42:323. Numbers are
-    divided into four classes of equal size, after a number that more than a quarter of the files share has become a
-    class of its own. A property that is the same for all files has the association 0.
+    divided into four classes of equal size; but a number that more than a quarter of the files share is a class of its
+    own, and so is each where fewer than four others are left. An unknown number counts as 0.
+    A property that is the same for all files has the association 0.
     """
     rows = [(file.genre, file.recording) for file in scanned if file.recording and not file.reason]
     genres = pd.Series([genre for genre, _ in rows])
@@ -51,8 +52,9 @@ def _classes(values: Sequence[float]) -> list[str]:
     numbers = pd.Series(values, dtype=float).fillna(0)
     common = numbers.map(numbers.value_counts()) > len(numbers) / 4
     classes = numbers.astype(str)
-    if not common.all():
-        classes[~common] = pd.qcut(numbers[~common], 4, labels=False, duplicates="drop").map("quarter {}".format)
+    rest = numbers[~common]
+    if rest.nunique() >= 4:
+        classes[~common] = pd.qcut(rest.rank(), 4, labels=False, duplicates="drop").map("quarter {}".format)
     return list(classes)
 
 

@@ -122,7 +122,8 @@ def write_playlists(answers: Sequence["Answer"], genres: Sequence[str], folder: 
     """Writes a playlist `GENRE.m3u8` for each genre that has recordings; unsure ones are in none.
 
     Paths are relative to the playlist, so that it still works after music and playlists were moved together. A
-    playlist of an earlier run is overwritten, or removed if its genre has no recordings now.
+    playlist of an earlier run is overwritten, or removed if its genre has no recordings now. Those of
+    genres that the model does not have stay.
 
     Returns:
         Files that no playlist can hold, because there is a line break in their names.
@@ -134,15 +135,13 @@ def write_playlists(answers: Sequence["Answer"], genres: Sequence[str], folder: 
                 left_out.append(str(answer.path))
             else:
                 entries[answer.prediction.genre].append(_entry(answer.path, folder))
-    names = playlist_names(genres)
-    for old in folder.glob("*.m3u8"):  # also of genres that an earlier model had
-        if _is_ours(old) and old.name not in {names[genre] for genre in entries}:
-            old.unlink()
-    for genre, name in names.items():
+    for genre, name in playlist_names(genres).items():
         if entries[genre]:
             lines = ["#EXTM3U", MARK, *entries[genre]]
             with files.replacing(folder / name) as temporary:
                 temporary.write_bytes(b"".join(os.fsencode(f"{line}\n") for line in lines))
+        else:
+            (folder / name).unlink(missing_ok=True)
     return left_out
 
 

@@ -24,6 +24,7 @@ WITH_ID3 = (MP3, WAVE, AIFF)
 WITH_KEY = {FLAC: "genre", OggVorbis: "genre", OggOpus: "genre", OggFLAC: "genre", MP4: "\xa9gen"}
 UTF_8 = 3  # the encoding of a text in ID3v2.4; mutagen writes UTF-16 into ID3v2.3, which has no UTF-8
 V23, V24 = 3, 4
+NO_GENRE = b"\xff"  # in ID3v1
 ID3V1_BYTES = 128  # at the end of an mp3: `TAG`, title, artist, album, year and comment, and the genre in the last byte
 
 
@@ -56,7 +57,8 @@ def has_genre(path: Path) -> bool:
     except (ValueError, OSError):
         pass
     try:
-        with av.open(str(path), metadata_errors="ignore") as container:
+        # FFmpeg takes some file names for addresses, such as `Live: one.wma`; so it gets an open file.
+        with path.open("rb") as file, av.open(file, metadata_errors="ignore") as container:
             every = [container.metadata, *(stream.metadata for stream in container.streams)]
     except (ValueError, OSError, av.error.FFmpegError):
         return False
@@ -88,12 +90,24 @@ def write(path: Path, genres: Sequence[str]) -> None:
     with files.naming_full_disk(path):
         try:
             if type(file) in WITH_ID3 and not file.tags and not file.tags.unknown_frames:
-                file.delete()  # otherwise mutagen would write empty tags
+                _delete(file, path)  # otherwise mutagen would write empty tags
             else:
                 file.save(**options)
                 _keep_id3v1(path, id3v1)
         except DAMAGED_TAGS as error:
             raise ValueError(f"its tags cannot be written: {error}") from error
+
+
+def _delete(file: Any, path: Path) -> None:
+    """Removes ID3v2 tags. An ID3v1 tag stays, without a genre."""
+    before = _id3v1(path) if type(file) is MP3 else b""
+    if not before:
+        file.delete()
+        return
+    file.tags.delete(path, delete_v1=False)
+    with path.open("r+b") as end:
+        end.seek(-1, os.SEEK_END)
+        end.write(NO_GENRE)
 
 
 def _id3v1(path: Path) -> bytes:

@@ -12,7 +12,7 @@ def stratified(table: pd.DataFrame, *, valid: float, test: float, seed: int, gro
     """Draws subsets at random, with the same share of each genre in each, and no group in two.
 
     Whole groups are assigned in random order, the large ones first, each to the subset that is furthest below its share
-    of the group's genres. Without groups (each track is its own) every genre is within one track of its shares.
+    of the group's genres. Without groups (each track is its own) every genre is within two tracks of its shares.
 
     The test subset is drawn first and does not depend on `valid`, so recipes with and without a validation subset are
     tested on the same tracks.
@@ -77,7 +77,7 @@ def _parts(
         grouped: The tracks: columns `genre` and `group`.
         shares: The share of each part; they add up to 1.
         random: Decides the order of groups of equal size.
-        spare: Whether part 0 should get two groups of a genre where there are three, since it is divided once more.
+        spare: Whether part 0 should get two groups of a genre where there are three, so that it can be divided again.
     """
     counts = grouped.groupby(["group", "genre"]).size().unstack(fill_value=0).sort_index()
     targets = np.outer(shares, counts.sum())  # (part, genre)

@@ -127,7 +127,7 @@ def test_the_same_model_gives_the_same_bytes_and_an_export_that_differs_is_refus
 ):
     monkeypatch.setattr(export, "largest_difference", different)
     assert genre("export", tmp_path / "again.onnx", "--model", exported[0]) == 2
-    assert "again.onnx: probabilities must be within 0.0001 of torch's, got 5.0e-01 off" in capsys.readouterr().err
+    assert "again.onnx: must differ from torch's network by at most 0.0001, got 5.0e-01" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
     assert exported[1].read_bytes() in SEEN
 

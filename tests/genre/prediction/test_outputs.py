@@ -77,11 +77,11 @@ def test_a_playlist_of_an_earlier_run_is_written_anew_and_goes_where_its_genre_h
     assert [path.name for path in tmp_path.iterdir()] == ["R_B.m3u8"]
 
 
-def test_a_playlist_of_a_genre_that_the_model_no_longer_has_goes_and_the_user_s_own_stay(tmp_path):
-    (tmp_path / "techno.m3u8").write_text(f"#EXTM3U\n{outputs.MARK}\nsong.mp3\n")
-    (tmp_path / "mine.m3u8").write_text("#EXTM3U\nsong.mp3\n")
+def test_playlists_of_other_genres_and_under_other_names_stay(tmp_path):
+    for name in ("techno.m3u8", "favourites.m3u8"):
+        (tmp_path / name).write_text(f"#EXTM3U\n{outputs.MARK}\nsong.mp3\n")
     outputs.write_playlists([], ["pop", "rock"], tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["mine.m3u8"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["favourites.m3u8", "techno.m3u8"]
 
 
 def test_a_playlist_of_the_user_s_is_never_written_over(tmp_path):

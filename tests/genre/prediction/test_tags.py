@@ -1,5 +1,6 @@
 import shutil
 import struct
+from pathlib import Path
 
 import av
 import mutagen
@@ -207,6 +208,30 @@ def test_a_genre_in_tags_that_cannot_be_written_here_is_seen(tmp_path, codec, fo
         path = tmp_path / f"{name}.{suffix}"
         path.write_bytes(encoded(codec, form, tone(440, 0.5, 44100), 44100, tags=genre, bit_rate=64_000))
         assert tags.has_genre(path) == (name == "with")
+
+
+def test_a_name_that_looks_like_an_address_is_a_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("Live: one.wma", "data:x.wma"):
+        Path(name).write_bytes(
+            encoded("wmav2", "asf", tone(440, 0.5, 44100), 44100, tags={"genre": "Jazz"}, bit_rate=64_000)
+        )
+        assert tags.has_genre(Path(name))
+
+
+def test_an_id3v1_tag_stays_where_the_genre_was_the_only_tag(tmp_path, sounds):
+    path = tmp_path / "song.mp3"
+    id3v1 = b"TAG" + bytes(124) + b"\xff"
+    path.write_bytes(sounds["mp3"])
+    if mutagen.File(path).tags is not None:
+        mutagen.File(path).delete()
+    with path.open("ab") as end:
+        end.write(id3v1)
+    tags.write(path, ["Jazz"])
+    assert path.read_bytes()[-128:] == id3v1[:-1] + bytes([8])
+    tags.write(path, [])
+    assert path.read_bytes()[-128:] == id3v1
+    assert tags.read(path) == []
 
 
 def test_an_empty_genre_is_none(tmp_path, sounds):
