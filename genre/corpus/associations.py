@@ -32,8 +32,8 @@ def associations(scanned: Sequence[ScannedFile]) -> dict[str, float]:
     """Returns the association of each property of the usable files with the genre: Cramer's V, bias-corrected.
 
     Source: Bergsma 2013, "A bias-correction for Cramer's V and Tschuprow's T", J. Korean Stat. Soc. 42:323. Numbers are
-    divided into four classes of equal size; but a number that more than a quarter of the files share is a class of its
-    own, and so is each where fewer than four others are left. An unknown number counts as 0.
+    put into classes: one for each number that more than a quarter of the files share, and four of equal size for the
+    other numbers, or one for each if there are fewer than four. An unknown number counts as 0.
     A property that is the same for all files has the association 0.
     """
     rows = [(file.genre, file.recording) for file in scanned if file.recording and not file.reason]

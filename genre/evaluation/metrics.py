@@ -56,6 +56,12 @@ def macro_f1(actual: Sequence[str], predicted: Sequence[str]) -> float:
     return float(f1_score(list(actual), list(predicted), labels=labels, average="macro", zero_division=0))
 
 
+def _places(labels: Sequence[str], genres: Sequence[str]) -> list[int]:
+    """Returns the number of each label's genre."""
+    numbers = {genre: number for number, genre in enumerate(genres)}
+    return [numbers[label] for label in labels]
+
+
 def _check_sizes(name: str, labels: int, predictions: int) -> None:
     if labels != predictions or labels == 0:
         raise ValueError(f"{name} needs as many predictions as labels, at least one, got {predictions} for {labels}")
@@ -86,7 +92,7 @@ def top2_accuracy(actual: Sequence[str], probabilities: npt.NDArray[np.float64],
     Of equally probable genres the first ones count, as in the predicted genre; so it is at least the accuracy.
     """
     _check_sizes("top2_accuracy", len(actual), len(probabilities))
-    places = np.array([list(genres).index(label) for label in actual])
+    places = np.array(_places(actual, genres))
     best = np.argsort(-probabilities, axis=1, kind="stable")[:, :2]
     return float((best == places[:, None]).any(axis=1).mean())
 
@@ -106,7 +112,7 @@ def calibration_error(confidence: npt.NDArray[np.float64], correct: npt.NDArray[
 def log_loss(actual: Sequence[str], probabilities: npt.NDArray[np.float64], genres: Sequence[str]) -> float:
     """Returns the mean of `-ln` of the actual genre's probability, at least 1e-7: 0 is perfect, ln(genres) a guess."""
     _check_sizes("log_loss", len(actual), len(probabilities))
-    places = [list(genres).index(label) for label in actual]
+    places = _places(actual, genres)
     return float(-np.log(np.clip(probabilities[np.arange(len(places)), places], 1e-7, 1)).mean())
 
 

@@ -6,8 +6,8 @@ from pydantic import Field
 
 from genre.pipeline.settings import Section
 
-# musicnn was trained on spectrograms with these parameters, in patches of 187 frames. It pools over time, so a clip of
-# 192 frames, a multiple of 32, does as well.
+# The networks of musicnn were trained on spectrograms with these parameters, in patches of 187 frames. They pool over
+# time, so a clip of 192 frames, a multiple of 32, does as well.
 MUSICNN_SPECTROGRAM = {"sample_rate": 16_000, "n_fft": 512, "hop_length": 256, "n_mels": 96}
 
 

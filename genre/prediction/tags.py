@@ -90,24 +90,17 @@ def write(path: Path, genres: Sequence[str]) -> None:
     with files.naming_full_disk(path):
         try:
             if type(file) in WITH_ID3 and not file.tags and not file.tags.unknown_frames:
-                _delete(file, path)  # otherwise mutagen would write empty tags
+                # Otherwise mutagen would write empty tags.
+                if id3v1:
+                    file.tags.delete(path, delete_v1=False)
+                else:
+                    file.delete()
             else:
                 file.save(**options)
-                _keep_id3v1(path, id3v1)
+            if id3v1:
+                _restore_id3v1(path, id3v1, no_genre=not genres)
         except DAMAGED_TAGS as error:
             raise ValueError(f"its tags cannot be written: {error}") from error
-
-
-def _delete(file: Any, path: Path) -> None:
-    """Removes ID3v2 tags. An ID3v1 tag stays, without a genre."""
-    before = _id3v1(path) if type(file) is MP3 else b""
-    if not before:
-        file.delete()
-        return
-    file.tags.delete(path, delete_v1=False)
-    with path.open("r+b") as end:
-        end.seek(-1, os.SEEK_END)
-        end.write(NO_GENRE)
 
 
 def _id3v1(path: Path) -> bytes:
@@ -118,13 +111,13 @@ def _id3v1(path: Path) -> bytes:
     return tag if tag.startswith(b"TAG") else b""
 
 
-def _keep_id3v1(path: Path, before: bytes) -> None:
+def _restore_id3v1(path: Path, before: bytes, *, no_genre: bool) -> None:
     """Restores all but the genre of an ID3v1 tag: mutagen makes it anew, with `?` for letters beyond Latin-1."""
-    now = _id3v1(path)
-    if before and now:
-        with path.open("r+b") as file:
-            file.seek(-ID3V1_BYTES, os.SEEK_END)
-            file.write(before[:-1] + now[-1:])
+    with path.open("r+b") as file:
+        file.seek(-ID3V1_BYTES, os.SEEK_END)
+        file.write(before[:-1])
+        if no_genre:
+            file.write(NO_GENRE)
 
 
 def _frame(genres: Sequence[str]) -> TCON:

@@ -39,8 +39,12 @@ class Trained:
 
     def probabilities(self, clips: Clip) -> Logits:
         """Computes the genres' probabilities of clips `(clip, mel, frame)`: `(clip, genre)`."""
-        logits = self.logits(clips) / np.float32(self.temperature)
-        powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return self.from_logits(self.logits(clips))
+
+    def from_logits(self, logits: Logits) -> Logits:
+        """Computes the genres' probabilities from logits `(clip, genre)`."""
+        scaled = logits / np.float32(self.temperature)
+        powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
         probabilities: Logits = powers / powers.sum(axis=1, keepdims=True)
         return probabilities
 

@@ -28,21 +28,19 @@ def stratified(table: pd.DataFrame, *, valid: float, test: float, seed: int, gro
         The subset of each row, indexed as `table`.
 
     Raises:
-        ValueError: A genre has fewer groups than there are subsets; or groups hold several genres, and all that hold
-            one of them were drawn for other subsets than train.
+        ValueError: A genre has fewer groups than there are subsets; or train got no group of a genre, which can happen
+            where groups hold tracks of several genres.
     """
-    shares = {"test": (test, 1.0), "valid": (valid, 1 - test)}  # and of how much
     grouped = table.assign(group=list(groups)).sort_values("track")
-    _check_enough(grouped, 1 + sum(share > 0 for share, _ in shares.values()))
+    _check_enough(grouped, 1 + (valid > 0) + (test > 0))
     random, subset = np.random.default_rng(seed), dict.fromkeys(grouped["group"], "train")
-    for name, (share, whole) in shares.items():
+    for name, share in (("test", test), ("valid", valid / (1 - test))):  # of the tracks that are still in train
         if share > 0:
             rest = grouped[grouped["group"].map(subset) == "train"]
-            parts = _parts(rest, [1 - share / whole, share / whole], random, spare=name == "test")
+            parts = _parts(rest, [1 - share, share], random, spare=name == "test")
             subset |= {group: name for group, part in parts.items() if part == 1}
     drawn = pd.Series([subset[group] for group in groups], index=table.index, name="subset")
-    untrained = sorted(set(table["genre"]) - set(table["genre"][drawn == "train"]))
-    if untrained:
+    if untrained := _untrained(table["genre"], drawn):
         raise ValueError(
             f"train must have tracks of every genre, it has none of {untrained[0]!r}: groups hold tracks of several "
             "genres; try another split.seed, or set split.group_by to none"
@@ -166,13 +164,17 @@ def _check_listed(found: pd.DataFrame, table: pd.DataFrame, where: str) -> None:
         raise ValueError(
             f"{where}: names none of the corpus's tracks for train (they are named like {table['track'].iloc[0]!r})"
         )
-    untrained = sorted(set(found["genre"]) - set(found["genre"][found["subset"] == "train"]))
-    if untrained:
+    if untrained := _untrained(found["genre"], found["subset"]):
         raise ValueError(f"{where}: train must have tracks of every genre, it has none of {untrained[0]!r}")
     if found["genre"].nunique() < 2:
         raise ValueError(f"{where}: must name tracks of at least 2 genres, has only {found['genre'].iloc[0]!r}")
     if held_out(found["subset"]) == "train":
         raise ValueError(f"{where}: some tracks must be in valid or test, all are in train; none is left to evaluate")
+
+
+def _untrained(genres: pd.Series, subsets: pd.Series) -> list[str]:
+    """Returns the genres without a track in train, sorted."""
+    return sorted(set(genres) - set(genres[subsets == "train"]))
 
 
 def left_out(table: pd.DataFrame, wanted: pd.DataFrame) -> pd.DataFrame:
