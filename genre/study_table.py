@@ -42,8 +42,8 @@ def deviation(values: Sequence[float]) -> float:
 def summary(rows: pd.DataFrame) -> dict[str, float]:
     """Scores one system over all seeds, from its outcomes (columns `seed, track, correct`).
 
-    The accuracy is the share of all outcomes, as its interval and `difference` are, also where seeds test different
-    numbers of tracks.
+    The accuracy is the share of all outcomes that are correct. Its interval and `difference` use the same share, so
+    they agree also where seeds test different numbers of tracks.
     """
     by_seed = rows.groupby("seed")["correct"].mean()
     low, high = interval(_by_track(rows))

@@ -48,7 +48,9 @@ def find(names: Sequence[str]) -> Found:
 def _recordings_of(name: str, found: Found) -> list[Path]:
     path = Path(name)
     if not name:
-        found.problems.append("'': an empty name, such as of a variable that is not set; `.` names this folder")
+        found.problems.append(
+            "'': the name is empty, perhaps because a variable of the shell is not set; `.` names this folder"
+        )
     elif name == "-":
         found.problems.append("-: standard input is not read; save the recording to a file, and name that")
     elif ADDRESS.match(name):

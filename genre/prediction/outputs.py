@@ -122,8 +122,8 @@ def write_playlists(answers: Sequence["Answer"], genres: Sequence[str], folder: 
     """Writes a playlist `GENRE.m3u8` for each genre that has recordings; unsure ones are in none.
 
     Paths are relative to the playlist, so that it still works after music and playlists were moved together. A
-    playlist of an earlier run is overwritten, or removed if its genre has no recordings now. Those of
-    genres that the model does not have stay.
+    playlist of an earlier run is overwritten, or removed if its genre has no recordings now. Playlists of genres that
+    the model does not have stay.
 
     Returns:
         Files that no playlist can hold, because there is a line break in their names.

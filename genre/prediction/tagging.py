@@ -122,7 +122,8 @@ def undo(change: Change) -> tuple[str, str]:
     """Restores the genres of a file.
 
     Returns:
-        What was done, "restored", "unchanged" (it has these genres) or "left" (it has others); and for "left" a reason.
+        What was done: "restored"; "unchanged", because the file has the old genres already; or "left", because it has
+        other ones. Then the reason, which is empty unless the file was left.
 
     Raises:
         ValueError: As `change`.

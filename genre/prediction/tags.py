@@ -50,7 +50,7 @@ def names(genres: Sequence[str]) -> list[str]:
 
 
 def has_genre(path: Path) -> bool:
-    """Returns whether any tags of a file name a genre, also tags that cannot be written here, such as those of wma."""
+    """Returns whether the tags of a file contain a genre; tags that cannot be written here, as of wma, count too."""
     try:
         if names(read(path)):
             return True

@@ -27,8 +27,9 @@ class MsdVgg(nn.Module):
     def forward(self, log_mel: Tensor) -> Tensor:
         """Computes mean and maximum of each channel over a clip: `(batch, frame, mel)` -> `(batch, 256)`.
 
-        The published network takes the two places of a clip of three seconds side by side, where these features have
-        their mean and maximum: that tells genres as well, and clips may have any length.
+        The last layer has two places for a clip of three seconds, and the published network uses the values of both.
+        These features are their mean and maximum instead: they classify genres as accurately, and allow clips of any
+        length.
 
         Args:
             log_mel: `log10(10 000 p + 1)` of the mel power `p` at full scale 1.

@@ -58,7 +58,7 @@ def set_msd_musicnn(network: MsdMusicnn, tensors: Tensors) -> None:
     blocks = [*network.front, *network.middle]
     _set_norms([network.norm, *(block.norm for block in blocks), network.pooled_norm, network.dense_norm], tensors)
     for number, block in enumerate(blocks):
-        # In the middle, TensorFlow takes the channels for mel bands: (frame, input, 1, output).
+        # The middle layers have their input channels on the axis of the mel bands: (frame, input, 1, output).
         axes = OF_CONVOLUTION if number < len(network.front) else (3, 1, 0, 2)
         _set_layer(block.convolution, _numbered("conv2d", number), axes, tensors)
     _set_layer(network.dense, "dense", (1, 0), tensors)

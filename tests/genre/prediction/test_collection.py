@@ -75,7 +75,9 @@ def test_what_is_no_file_is_told_in_one_line(name, reason):
 def test_an_empty_name_is_not_this_folder(music, monkeypatch):
     monkeypatch.chdir(music)
     found = find([""])
-    assert found.problems == ["'': an empty name, such as of a variable that is not set; `.` names this folder"]
+    assert found.problems == [
+        "'': the name is empty, perhaps because a variable of the shell is not set; `.` names this folder"
+    ]
     assert found.recordings == []
     assert len(find(["."]).recordings) == 3
 
