@@ -40,11 +40,7 @@ def stratified(table: pd.DataFrame, *, valid: float, test: float, seed: int, gro
             parts = _parts(rest, [1 - share, share], random, spare=name == "test")
             subset |= {group: name for group, part in parts.items() if part == 1}
     drawn = pd.Series([subset[group] for group in groups], index=table.index, name="subset")
-    if untrained := _untrained(table["genre"], drawn):
-        raise ValueError(
-            f"train must have tracks of every genre, it has none of {untrained[0]!r}: groups hold tracks of several "
-            "genres; try another split.seed, or set split.group_by to none"
-        )
+    _check_trained(table["genre"], drawn)
     return drawn
 
 
@@ -58,7 +54,9 @@ def kfold(table: pd.DataFrame, *, folds: int, fold: int, seed: int, groups: Sequ
     _check_enough(grouped, folds)
     parts = _parts(grouped, [1 / folds] * folds, np.random.default_rng(seed))
     roles = {fold: "test"} | ({(fold + 1) % folds: "valid"} if folds > 2 else {})
-    return pd.Series([roles.get(parts[group], "train") for group in groups], index=table.index, name="subset")
+    drawn = pd.Series([roles.get(parts[group], "train") for group in groups], index=table.index, name="subset")
+    _check_trained(table["genre"], drawn)
+    return drawn
 
 
 def subset_shares(valid: float, test: float) -> dict[str, float]:
@@ -127,6 +125,14 @@ def _check_enough(grouped: pd.DataFrame, subsets: int) -> None:
         raise ValueError(
             f"each genre must have at least {subsets} tracks (or groups of tracks) to share among the subsets, "
             f"{groups.idxmin()!r} has {groups.min()}; add recordings, or set split.test or split.valid to 0"
+        )
+
+
+def _check_trained(genres: pd.Series, drawn: pd.Series) -> None:
+    if untrained := _untrained(genres, drawn):
+        raise ValueError(
+            f"train must have tracks of every genre, it has none of {untrained[0]!r}: groups hold tracks of several "
+            "genres; try another split.seed, or set split.group_by to none"
         )
 
 

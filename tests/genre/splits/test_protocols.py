@@ -1,3 +1,5 @@
+from itertools import product
+
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -132,6 +134,22 @@ def test_groups_of_several_genres_that_leave_train_without_one_are_refused():
     for seed in range(40):
         try:
             drawn = draw(tracks, list(tracks["group"]), valid=0.4, test=0.4, seed=seed)
+            assert set(tracks["genre"][drawn == "train"]) == {"g0", "g1", "g2"}
+        except ValueError as error:
+            assert "train must have tracks of every genre, it has none of 'g" in str(error)
+            refused += 1
+    assert 0 < refused < 40
+
+
+def test_folds_whose_groups_leave_train_without_a_genre_are_refused():
+    of_groups = {"a": "g0 g1 g1", "b": "g1 g2", "c": "g0", "d": "g0 g2 g2 g2", "e": "g0"}
+    rows = [(f"{group}{number}", genre, group) for group, genres in of_groups.items()
+            for number, genre in enumerate(genres.split())]  # fmt: skip
+    tracks = pd.DataFrame(rows, columns=["track", "genre", "group"])
+    refused = 0
+    for seed, number in product(range(20), range(2)):
+        try:
+            drawn = protocols.kfold(tracks, folds=2, fold=number, seed=seed, groups=list(tracks["group"]))
             assert set(tracks["genre"][drawn == "train"]) == {"g0", "g1", "g2"}
         except ValueError as error:
             assert "train must have tracks of every genre, it has none of 'g" in str(error)
