@@ -69,12 +69,13 @@ def fit(
     Raises:
         ValueError: The published weights are not installed, or a genre has fewer than two training tracks.
     """
+    rows = table[table["subset"] == "train"]
+    _check_enough(rows["genre"])
     network.trunk = load_pretrained()
     hardware.place(network.eval())
-    rows = table[table["subset"] == "train"]
     labels = np.array([genres.index(genre) for genre in rows["genre"]])
     features = compute_features(network, store, list(rows["track"]), clips, hardware, checkpoint_path)
-    logits = cross_validated_logits(features, labels, seed=seed)  # before the head: a genre may have too few tracks
+    logits = cross_validated_logits(features, labels, seed=seed)
     head = fit_head(features, labels)
     with torch.inference_mode():
         fitted = head(torch.from_numpy(features)).double().log_softmax(dim=2).numpy()
@@ -90,6 +91,16 @@ def fit(
     state = TrainingState()
     state.add_epoch(row, network.state_dict(), "last")
     return Fitted(state, logits, labels)
+
+
+def _check_enough(genres: pd.Series) -> None:
+    """Checks, before the features are computed, that the cross-validation has two training tracks of each genre."""
+    counts = genres.value_counts()
+    if counts.min() < 2:
+        raise ValueError(
+            f"train must have at least 2 tracks of each genre for model.network musicnn, {counts.idxmin()!r} has "
+            f"{counts.min()}; temperature and threshold come from cross-validation; add recordings of that genre"
+        )
 
 
 def compute_features(

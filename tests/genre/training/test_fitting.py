@@ -1,5 +1,7 @@
 """Fitting a network: by steps from new weights, or a head on the pretrained trunk, which may be trained on."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 import torch
@@ -71,6 +73,15 @@ def test_training_the_trunk_on_needs_a_validation_subset(heard):
         ValueError, match=r"train\.trunk_rate above 0 must have a validation subset.*set split\.valid to"
     ):
         fitting.fit(Musicnn(genres=2), given(heard, n_valid=0, trunk_rate=0.1), lambda _: None)
+
+
+def test_a_genre_with_a_single_training_track_is_named_before_features_are_computed(heard, tmp_path):
+    few = given(heard, n_valid=0, epochs=1)
+    rows = few.table[few.table["track"].str.startswith("g1") | (few.table["track"] == few.table["track"].iloc[0])]
+    path = tmp_path / "few.pt"
+    with pytest.raises(ValueError, match=r"train must have at least 2 tracks of each genre .*, 'g0' has 1; .* add"):
+        fitting.fit(Musicnn(genres=2), replace(few, table=rows, checkpoint_path=path), lambda _: None)
+    assert not list(tmp_path.glob("few*"))
 
 
 def test_a_training_of_the_trunk_that_was_killed_goes_on_to_the_same_bits(heard, tmp_path):
