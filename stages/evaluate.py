@@ -48,7 +48,7 @@ def main(
         simpler = baselines.predict_all(table, genres, {
             system: np.concatenate([block[system] for block in seen]) for system in baselines.SYSTEMS
         })  # fmt: skip
-    if pretrained_baseline.is_at_hand(content):
+    if pretrained_baseline.is_at_hand(content, table):
         with activity("fitting the pretrained baseline"):
             seed = computation.seed
             simpler["pretrained"] = pretrained_baseline.predict(table, genres, blocks(), seed=seed, hardware=device)

@@ -23,14 +23,16 @@ from genre.training import calibration, head
 CLIPS_AT_ONCE = 64
 
 
-def is_at_hand(content: Mapping[str, Any]) -> bool:
+def is_at_hand(content: Mapping[str, Any], table: pd.DataFrame) -> bool:
     """Returns whether the baseline can be computed, and is not the model itself.
 
     Args:
         content: The content of the model file.
+        table: The tracks: columns `track, genre, subset`. The cross-validation needs two training tracks of each genre.
     """
     fits = all(content["spectrogram"][name] == value for name, value in MUSICNN_SPECTROGRAM.items())
-    return fits and content["network_params"]["network"] != "musicnn" and _is_installed()
+    enough = table["genre"][table["subset"] == "train"].value_counts().min() >= 2
+    return bool(fits and enough and content["network_params"]["network"] != "musicnn" and _is_installed())
 
 
 def _is_installed() -> bool:

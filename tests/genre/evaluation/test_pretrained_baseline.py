@@ -10,16 +10,24 @@ from genre.network.params import MUSICNN_SPECTROGRAM
 CPU = Hardware("cpu", "float32", 1)
 
 
+TABLE = pd.DataFrame({"track": list("abcd"), "genre": list("xxyy"), "subset": "train"})
+
+
 def content(network="unet", **spectrogram):
     return {"network_params": {"network": network}, "spectrogram": MUSICNN_SPECTROGRAM | spectrogram}
 
 
 def test_the_baseline_is_at_hand_where_the_spectrograms_are_those_of_musicnn_and_the_model_is_another():
-    assert pretrained_baseline.is_at_hand(content())
-    assert pretrained_baseline.is_at_hand(content("reference"))
-    assert not pretrained_baseline.is_at_hand(content("musicnn"))
-    assert not pretrained_baseline.is_at_hand(content(n_mels=128))
-    assert not pretrained_baseline.is_at_hand(content(sample_rate=22_050))
+    assert pretrained_baseline.is_at_hand(content(), TABLE)
+    assert pretrained_baseline.is_at_hand(content("reference"), TABLE)
+    assert not pretrained_baseline.is_at_hand(content("musicnn"), TABLE)
+    assert not pretrained_baseline.is_at_hand(content(n_mels=128), TABLE)
+    assert not pretrained_baseline.is_at_hand(content(sample_rate=22_050), TABLE)
+
+
+def test_with_a_single_training_track_of_a_genre_it_is_not_at_hand_and_evaluate_goes_on():
+    few = TABLE.assign(subset=["train", "test", "train", "train"])
+    assert not pretrained_baseline.is_at_hand(content(), few)
 
 
 def test_without_the_package_that_holds_the_weights_it_is_not_at_hand(monkeypatch):
@@ -27,7 +35,7 @@ def test_without_the_package_that_holds_the_weights_it_is_not_at_hand(monkeypatc
         raise pretrained_baseline.PackageNotFoundError(name)
 
     monkeypatch.setattr(pretrained_baseline, "distribution", missing)
-    assert not pretrained_baseline.is_at_hand(content())
+    assert not pretrained_baseline.is_at_hand(content(), TABLE)
 
 
 def test_clips_in_blocks_have_the_features_of_clips_at_once(monkeypatch):
