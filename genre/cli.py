@@ -208,6 +208,8 @@ def _compare(arguments: argparse.Namespace) -> int:
 
     names = (arguments.rev_a, arguments.rev_b)
     found = compare.compare(*map(compare.read, names), names=names, subset=arguments.subset)
+    if note := compare.note(names):
+        print(note, file=sys.stderr)
     print(compare.as_json(found) if arguments.json else compare.as_text(found))
     return 0
 

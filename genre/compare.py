@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from ruamel.yaml.error import YAMLError
 
 from genre.evaluation import metrics, predictions
-from genre.history import revisions
+from genre.history import dvc_lock, revisions
 from genre.pipeline import tables
 
 PREDICTIONS = "metrics/predictions.csv"
@@ -144,6 +145,31 @@ def read(name: str) -> pd.DataFrame:
     if wrong or not predictions.genres_of(table):
         raise ValueError(f"{where} must hold a probability for each genre, column {wrong[:1]} has none")
     return table
+
+
+def recordings(name: str) -> dict[str, str]:
+    """Returns path -> MD5 of the recordings of a run, by its dvc.lock; empty if it is not known, as of a CSV file."""
+    if name != "workspace" and Path(name).is_file():
+        return {}
+    try:
+        text = Path("dvc.lock").read_bytes() if name == "workspace" else revisions.resolve([name])[0].read("dvc.lock")
+        return dvc_lock.recordings(text.decode(errors="replace"))
+    except (OSError, ValueError, YAMLError):
+        return {}
+
+
+def note(names: tuple[str, str]) -> str | None:
+    """Says that the tracks of two runs have the same names and may be other recordings, or returns None.
+
+    The corpora synthetic and gtzan, and synthetic ones of two seeds, name their tracks alike.
+    """
+    first, second = map(recordings, names)
+    if not first or not second or first == second:
+        return None
+    return (
+        f"note: {names[0]} and {names[1]} were made from other recordings ({', '.join(sorted({*first, *second}))} "
+        "differ); tracks of one name may be other ones, and then the comparison means nothing"
+    )
 
 
 def _of_revision(name: str) -> bytes:

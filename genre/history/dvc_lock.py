@@ -57,6 +57,18 @@ def read(text: str) -> Trained | None:
     )
 
 
+def recordings(text: str) -> dict[str, str]:
+    """Returns path -> MD5 of the recordings in the text of dvc.lock; empty if there are none.
+
+    A folder or archive of the user counts as a whole: one recording more is another MD5.
+    """
+    stage = dict((YAML(typ="safe", pure=True).load(text) or {}).get("stages", {})).get("download", {})
+    parameters = _parameters(stage)
+    own = parameters.get("data.path") if parameters.get("data.source") == "local" else None
+    found = {path: md5 for path, md5 in _digests(stage, "outs").items() if path == DATA[0]}
+    return found | {path: md5 for path, md5 in _digests(stage, "deps").items() if path == own}
+
+
 def _digests(stage: Mapping[str, Any], kind: str) -> dict[str, str]:
     return {entry["path"]: entry["md5"] for entry in stage.get(kind, []) if "md5" in entry}
 

@@ -211,6 +211,27 @@ def test_revisions_and_the_workspace_are_read_and_an_unknown_one_is_named(tmp_pa
         comparing.read("HEAD~2..HEAD")
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
+def test_runs_on_other_recordings_with_the_same_names_are_compared_with_a_note(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DVC_ROOT")
+    (tmp_path / "metrics").mkdir()
+    table("abab").to_csv("metrics/predictions.csv", index=False)
+    subprocess.run(["git", "init", "-q"], check=True)
+    for digest in ("a1", "a2", "a2"):
+        lock = f"stages: {{download: {{outs: [{{path: data/audio, md5: {digest}}}]}}}}"
+        (tmp_path / "dvc.lock").write_text(lock)
+        subprocess.run(["git", "add", "-A"], check=True)
+        identity = ["-c", "user.name=n", "-c", "user.email=e@example.org"]
+        subprocess.run(["git", *identity, "commit", "-q", "--allow-empty", "-m", digest], check=True)
+    assert command(monkeypatch, "HEAD~2", "HEAD") == 0
+    assert "note: HEAD~2 and HEAD were made from other recordings (data/audio differ)" in capsys.readouterr().err
+    for first, second in (("HEAD~1", "HEAD"), ("HEAD", "workspace"), ("metrics/predictions.csv", "HEAD")):
+        assert command(monkeypatch, first, second) == 0
+        assert "note" not in capsys.readouterr().err
+
+
 def test_of_runs_that_differ_by_chance_alone_at_most_one_in_twenty_is_called_different():
     random = np.random.default_rng(0)
     values = []

@@ -63,3 +63,13 @@ def test_a_lock_without_a_model_is_no_result():
 def test_a_lock_that_is_none_is_told(text):
     with pytest.raises(ValueError, match=r"dvc\.lock must be YAML as DVC writes it"):
         dvc_lock.read(text)
+
+
+@pytest.mark.parametrize(("source", "found"), [("gtzan", {"data/audio": "a1"}),
+                                               ("local", {"data/audio": "a1", "/music": "u1"})])  # fmt: skip
+def test_the_recordings_are_those_of_the_project_and_the_users_own_where_they_are_used(source, found):
+    deps = "deps: [{path: genre/corpus, md5: c1}, {path: /music, md5: u1}]"
+    outs = "outs: [{path: data/audio, md5: a1}, {path: data/tracks.csv, md5: t1}]"
+    params = f"params: {{params.yaml: {{data: {{source: {source}, path: /music}}}}}}"
+    assert dvc_lock.recordings(f"stages: {{download: {{{deps}, {outs}, {params}}}}}") == found
+    assert dvc_lock.recordings("stages: {}") == dvc_lock.recordings("") == {}
