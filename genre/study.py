@@ -5,17 +5,19 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from ruamel.yaml import YAML
 from tqdm import tqdm
 
 from genre import recipe, study_table
 from genre.history import revisions
+from genre.pipeline.settings import Settings
 
 PROTOCOLS: dict[str, dict[str, Any]] = {
     "stratified": {"split.protocol": "stratified", "split.group_by": "none"},
@@ -41,11 +43,15 @@ class Run:
         """The name of the DVC experiment; the part before `--` groups the runs in MLflow."""
         return f"{self.study}--{self.recipe}-{self.protocol}-{self.seed}"
 
+    def values(self) -> dict[str, Any]:
+        """Returns the parameters that this run sets: `section.key` -> value."""
+        return recipe.values(self.recipe) | PROTOCOLS[self.protocol] | {
+            "split.seed": self.seed, "train.seed": self.seed,
+        }  # fmt: skip
+
     def overrides(self) -> list[str]:
         """Returns the words of `dvc exp run` that set the parameters of this run."""
-        values = recipe.values(self.recipe) | PROTOCOLS[self.protocol]
-        values |= {"split.seed": self.seed, "train.seed": self.seed}
-        return [word for key, value in values.items() for word in ("-S", f"{key}={hydra(value)}")]
+        return [word for key, value in self.values().items() for word in ("-S", f"{key}={hydra(value)}")]
 
 
 def hydra(value: Any) -> str:
@@ -75,10 +81,16 @@ def run(runs: Sequence[Run], *, jobs: int) -> None:
     Runs that DVC knows are not run again. In new runs, stages that were run before are taken from DVC's run cache.
 
     Raises:
-        ValueError: DVC refuses a run, or one fails; the message names it and the log to look at.
+        ValueError: DVC refuses a run, or one fails; the message names it and the log to look at. Or a run that DVC
+            knows has other parameters than it would have now.
     """
-    known, queued = {revision.experiment for revision in revisions.experiments()}, queue_states()
+    known, queued = {revision.experiment: revision for revision in revisions.experiments()}, queue_states()
     wanted = [run for run in runs if run.name not in known]
+    if wanted:
+        here = Settings.read(recipe.PARAMS).flat()
+        for one in runs:
+            if one.name in known:
+                check_same(one, flat_yaml(known[one.name].read("params.yaml")), here)
     for one in tqdm([run for run in wanted if run.name not in queued], "queueing", unit="run", disable=None):
         _dvc("exp", "run", "--queue", "--name", one.name, *one.overrides())
     if wanted:
@@ -86,6 +98,32 @@ def run(runs: Sequence[Run], *, jobs: int) -> None:
         words = ["dvc", "queue", "start", "--jobs", str(jobs)]
         subprocess.run(words, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         _wait({one.name for one in wanted})
+
+
+def check_same(one: Run, ran_with: Mapping[str, Any], here: Mapping[str, Any]) -> None:
+    """Checks that a run of an earlier call has the parameters that it would have now, as the new runs of its study.
+
+    Args:
+        one: The run.
+        ran_with: `section.key` -> value, of its experiment.
+        here: The same of params.yaml.
+
+    Raises:
+        ValueError: It has not, so a table of both would mix, for example, two corpora.
+    """
+    now = {**here, **one.values()}
+    other = [key for key in sorted({*now, *ran_with}) if now.get(key) != ran_with.get(key)]
+    if other:
+        raise ValueError(
+            f"all runs of a study must share what its recipes do not name: {one.name} ran with {other[0]} "
+            f"{ran_with.get(other[0])}, new runs would have {now.get(other[0])}; restore it, or give the study "
+            "another name"
+        )
+
+
+def flat_yaml(content: bytes) -> dict[str, Any]:
+    """Returns `section.key` -> value of a params file."""
+    return Settings(recipe.PARAMS, YAML(typ="safe", pure=True).load(content.decode())).flat()
 
 
 def queue_states() -> dict[str, str]:
