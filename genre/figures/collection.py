@@ -58,16 +58,13 @@ def _of_genres(folder: Path, subset: str) -> pd.DataFrame:
 
 def _systems(folder: Path, counts: Mapping[str, int]) -> Iterator[dict[str, Any]]:
     """Yields the accuracy by track of the network and of the simpler systems; `counts` is subset -> tracks."""
-    scores = {"network": json.loads((folder / "metrics.json").read_text(encoding="utf-8"))}
-    scores |= json.loads((folder / "baselines.json").read_text(encoding="utf-8"))
-    for system in results.ordered(scores):
+    for system, scores in results.read_scores(folder).items():
         for subset in ("valid", "test"):
-            if subset in scores[system]:
-                score = scores[system][subset]
+            if subset in scores:
+                accuracy, low, high = (scores[subset][f"track_accuracy{end}"] for end in ("", "_low", "_high"))
                 yield {
-                    "system": system, "subset": subset, "level": "track", "n": counts[subset],
-                    "accuracy": score["track_accuracy"],
-                    "low": score["track_accuracy_low"], "high": score["track_accuracy_high"],
+                    "system": results.SYSTEM_NAMES[system], "subset": subset, "n": counts[subset],
+                    "accuracy": accuracy, "low": low, "high": high,
                 }  # fmt: skip
 
 

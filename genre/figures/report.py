@@ -1,6 +1,5 @@
 """The page of results: the figures of metrics.json, and every held-out track with a player."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ import pandas as pd
 
 from genre.evaluation.predictions import genres_of
 from genre.figures.pictures import picture
-from genre.figures.results import SYSTEM_NAMES, ordered
+from genre.figures.results import SYSTEM_NAMES, read_scores
 from genre.figures.web_page import ListedTrack, Number, PageContent, address
 from genre.pipeline import tables
 from genre.spectrograms.clips import clip_starts
@@ -33,8 +32,7 @@ def of_results(
     """
     clips = tables.read_csv(metrics / "predictions.csv", tables.CLIP_PREDICTIONS)
     tracks = tables.read_csv(metrics / "tracks.csv", tables.TRACK_PREDICTIONS)
-    scores = {"network": json.loads((metrics / "metrics.json").read_text(encoding="utf-8"))}
-    scores |= json.loads((metrics / "baselines.json").read_text(encoding="utf-8"))
+    scores = read_scores(metrics)
     subset = tables.held_out(tracks["subset"])
     subsets = [name for name in ("test", "valid") if name in set(tracks["subset"])] or [subset]
     tracks = tracks[tracks["subset"].isin(subsets)]
@@ -44,10 +42,11 @@ def of_results(
         title=f"Music genres: {own['track_accuracy']:.1%} of {count} {subset} tracks correct",
         lead="What the trained model predicts for tracks that it was not trained on, to look at and to listen to."
         if subset != "train" else "What the trained model predicts for the tracks that it was trained on.",
-        genres=genres_of(tracks), clip_seconds=_clip_seconds(model), tracks=listed, subsets=subsets,
+        genres=genres_of(tracks), tracks=listed, subsets=subsets,
+        clip_seconds=model["clip_params"]["clip_frames"] * _frame_seconds(model),
         headline=list(_headline(own, subset, count, scores["network"].get("leaks"))),
         columns=[f"{name}, {level}" for name in subsets for level in ("by track", "by clip")],
-        systems={SYSTEM_NAMES.get(name, name): _cells(scores[name], subsets) for name in ordered(scores)},
+        systems={SYSTEM_NAMES[name]: _cells(score, subsets) for name, score in scores.items()},
         notes=list(_notes(listed, model["calibration"]["unsure_below"])),
     )  # fmt: skip
 
@@ -123,7 +122,3 @@ def _notes(tracks: Sequence[ListedTrack], unsure_below: float) -> Iterator[str]:
 
 def _frame_seconds(model: Mapping[str, Any]) -> float:
     return float(model["spectrogram"]["hop_length"] / model["spectrogram"]["sample_rate"])
-
-
-def _clip_seconds(model: Mapping[str, Any]) -> float:
-    return float(model["clip_params"]["clip_frames"]) * _frame_seconds(model)

@@ -1,6 +1,8 @@
 """Figures of results: functions that draw a table as a `matplotlib.figure.Figure`."""
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,7 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from genre.evaluation.bins import confidence_bins
+from genre.evaluation.bins import CALIBRATION_BINS, confidence_bins
 from genre.figures.page import (
     BLUE,
     DARK,
@@ -54,18 +56,11 @@ def training_curves(history: pd.DataFrame, best_epoch: int) -> Figure:
 
     Args:
         history: One row an epoch: epoch, train_loss, train_accuracy, learning_rate, and valid_loss and
-            valid_accuracy, which may be absent or empty if there is no valid subset.
+            valid_accuracy, which are absent if there is no valid subset.
         best_epoch: The epoch to mark: that of the highest valid_accuracy, or the last one if that was kept. Nothing is
             marked where there is no valid subset.
-
-    Raises:
-        ValueError: The history is empty, or has no such epoch.
     """
-    if history.empty:
-        raise ValueError("a history must hold at least one epoch, got none; set train.epochs to 1 or more")
-    if best_epoch not in history["epoch"].to_numpy():
-        raise ValueError(f"best_epoch must be an epoch of the history, got {best_epoch}; run the train stage again")
-    subsets = [subset for subset in CURVES if _has_numbers(history, f"{subset}_accuracy")]
+    subsets = [subset for subset in CURVES if f"{subset}_accuracy" in history]
     figure = Figure((WIDTH, 6.6))
     loss, accuracy, rate = figure.subplots(3, sharex=True, height_ratios=[3, 3, 1.5])
     for subset in subsets:
@@ -102,11 +97,9 @@ def confusion_matrix(actual: Sequence[str], predicted: Sequence[str], genres: Se
     A cell holds its share of the row in %, and the count below; a cell without a clip or track stays blank. Below the
     title stand the number of clips or tracks and the share of them that is correct.
     A genre that never occurs has a blank row.
-
-    Raises:
-        ValueError: Nothing to count, unequal lengths, or a genre that is not among `genres`.
     """
-    counts = _counts(actual, predicted, genres)
+    found = pd.crosstab(pd.Series(actual), pd.Series(predicted))
+    counts = found.reindex(index=genres, columns=genres, fill_value=0).to_numpy()  # (actual genre, predicted genre)
     shares = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     side = float(np.clip(0.6 * len(genres), 2.4, max(5.6, 0.33 * len(genres))))
     longest = max(len(genre) for genre in genres)
@@ -134,20 +127,12 @@ def genre_scores(scores: pd.DataFrame, *, title: str) -> Figure:
     Args:
         scores: Indexed by genre, with the columns precision, recall and f1 in 0..1 and support, a count.
         title: Stands above.
-
-    Raises:
-        ValueError: There is no genre.
     """
-    if scores.empty:
-        raise ValueError("scores must hold at least one genre, got none; run the evaluate stage again")
     rows = np.arange(len(scores))
     figure = Figure((WIDTH, 1.3 + 0.42 * len(scores)))
     axes = figure.add_subplot(title=title, xlabel="score", xlim=(-0.02, 1.02))
     for number, (column, label) in enumerate((("precision", "precision"), ("recall", "recall"), ("f1", "F1"))):
-        places, colour = (
-            rows + 0.25 * (number - 1),
-            (BLUE, VERMILLION, DARK)[number],
-        )  # apart, so that none hides another
+        places, colour = rows + 0.25 * (number - 1), (BLUE, VERMILLION, DARK)[number]  # apart: none hides another
         axes.hlines(places, 0, scores[column], color=LIGHT, linewidth=2, zorder=1)
         axes.scatter(scores[column], places, s=30, color=colour, marker=MARKERS[number], label=label, zorder=3)
     name_ticks(axes.yaxis, [str(genre) for genre in scores.index], reverse=True)
@@ -161,7 +146,7 @@ def genre_scores(scores: pd.DataFrame, *, title: str) -> Figure:
 
 
 @styled
-def reliability(confidence: Values, correct: npt.NDArray[np.bool_], *, bins: int = 10, title: str) -> Figure:
+def reliability(confidence: Values, correct: npt.NDArray[np.bool_], *, title: str) -> Figure:
     """Draws the accuracy of predictions by their confidence, bin by bin, and how many tracks are in each bin.
 
     The expected calibration error is the mean distance between accuracy and mean confidence of a bin, weighted by the
@@ -170,13 +155,13 @@ def reliability(confidence: Values, correct: npt.NDArray[np.bool_], *, bins: int
     Args:
         confidence: `(track,)` the probability of the predicted genre, in 0..1.
         correct: `(track,)` whether the prediction was correct.
-        bins: Number of bins of equal width.
         title: Stands above, before the expected calibration error.
-
-    Raises:
-        ValueError: No track, unequal lengths, or a confidence outside 0..1.
     """
-    counts, confidences, accuracies = _reliability(np.asarray(confidence), np.asarray(correct), bins)
+    bins = CALIBRATION_BINS
+    place = confidence_bins(confidence)
+    counts = np.bincount(place, minlength=bins)
+    sums = [np.bincount(place, weights=values, minlength=bins) for values in (confidence, correct)]
+    confidences, accuracies = (values / np.maximum(counts, 1) for values in sums)  # means; 0 in an empty bin
     error = float(np.sum(counts * np.abs(accuracies - confidences)) / counts.sum())
     figure = Figure((WIDTH, 6.0))
     upper, lower = figure.subplots(2, sharex=True, height_ratios=[3, 1])
@@ -212,15 +197,7 @@ def predictions_over_time(
         clip_seconds: Length of a clip.
         genres: The names of the columns of `probabilities`.
         title: Stands above.
-
-    Raises:
-        ValueError: No clip, or a shape that does not fit the starts and genres.
     """
-    if not len(starts_seconds) or np.shape(probabilities) != (len(starts_seconds), len(genres)):
-        raise ValueError(
-            f"probabilities must be (clip, genre) = ({len(starts_seconds)}, {len(genres)}) with a clip at least, "
-            f"got {np.shape(probabilities)}"
-        )
     edges, covered = _over_time(np.asarray(starts_seconds, float), clip_seconds, np.asarray(probabilities))
     figure = Figure((WIDTH, 1.5 + 0.28 * len(genres)))
     time, whole = figure.subplots(1, 2, sharey=True, width_ratios=[4, 1])
@@ -238,54 +215,35 @@ def predictions_over_time(
 
 @styled
 def baseline_comparison(scores: pd.DataFrame) -> Figure:
-    """Draws the accuracy of the network and of simpler systems, with intervals: a panel a level, a row a system.
+    """Draws the accuracy by track of the network and of simpler systems, with intervals: a row a system.
 
     Args:
-        scores: The columns system, subset (train, valid, test), level (clip, track), n (number of clips or tracks),
-            accuracy, and low and high, the ends of a 95 % interval; both are NaN where there is none. Systems stand in
-            the order given.
-
-    Raises:
-        ValueError: There is no score, or an unknown subset.
+        scores: The columns system, subset (train, valid, test), n (number of tracks), accuracy, and low and high, the
+            ends of a 95 % interval. Systems stand in the order given.
     """
-    if scores.empty:
-        raise ValueError("scores must hold at least one system, got none; run the evaluate stage again")
-    unknown = sorted(set(scores["subset"]) - set(SUBSET_COLOURS))
-    if unknown:
-        raise ValueError(f"a subset must be one of {', '.join(SUBSET_COLOURS)}, got {unknown[0]!r}")
-    systems, levels = list(dict.fromkeys(scores["system"])), list(dict.fromkeys(scores["level"]))
+    systems = list(dict.fromkeys(scores["system"]))
     subsets = [subset for subset in SUBSET_COLOURS if subset in set(scores["subset"])]
     figure = Figure((WIDTH, 1.4 + 0.22 * (len(subsets) + 0.6) * len(systems)))
-    panels = figure.subplots(1, len(levels), sharex=True, sharey=True, squeeze=False)[0]
-    for axes, level in zip(panels, levels, strict=True):
-        for number, subset in enumerate(subsets):
-            part = scores[(scores["level"] == level) & (scores["subset"] == subset)]
-            rows = [systems.index(name) + 0.24 * (number - (len(subsets) - 1) / 2) for name in part["system"]]
-            colour = SUBSET_COLOURS[subset]
-            axes.hlines(rows, part["low"], part["high"], color=colour, linewidth=2, zorder=2)
-            axes.scatter(
-                part["accuracy"],
-                rows,
-                s=30,
-                color=colour,
-                marker=MARKERS[number],
-                label=f"{subset}, n = {part['n'].max():g}",
-                zorder=3,
-            )
-        axes.set(title=f"by {level}", xlim=(0, 1))
-        axes.xaxis.set_major_formatter(PercentFormatter(1))
-        axes.grid(axis="x")
-        axes.tick_params(axis="y", length=0)
-    name_ticks(panels[0].yaxis, [SYSTEM_NAMES.get(name, name) for name in systems], reverse=True)
+    axes = figure.add_subplot(title="by track", xlim=(0, 1))
+    for number, subset in enumerate(subsets):
+        part, colour = scores[scores["subset"] == subset], SUBSET_COLOURS[subset]
+        rows = [systems.index(name) + 0.24 * (number - (len(subsets) - 1) / 2) for name in part["system"]]
+        label = f"{subset}, n = {part['n'].max():g}"
+        axes.hlines(rows, part["low"], part["high"], color=colour, linewidth=2, zorder=2)
+        axes.scatter(part["accuracy"], rows, s=30, color=colour, marker=MARKERS[number], label=label, zorder=3)
+    axes.xaxis.set_major_formatter(PercentFormatter(1))
+    axes.grid(axis="x")
+    name_ticks(axes.yaxis, systems, reverse=True)
     figure.supxlabel("accuracy, with 95% interval")
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper right", ncols=len(subsets))
+    figure.legend(loc="outside upper right", ncols=len(subsets))
     return figure
 
 
-def ordered(systems: Iterable[str]) -> list[str]:
-    """Returns systems as tables and figures show them: the network, the linear baseline ..., unknown ones last."""
-    names = list(systems)
-    return [name for name in SYSTEM_NAMES if name in names] + [name for name in names if name not in SYSTEM_NAMES]
+def read_scores(folder: Path) -> dict[str, Any]:
+    """Reads what the systems reach from the folder `metrics`: system -> subset -> scores, in the order of tables."""
+    scores = {"network": json.loads((folder / "metrics.json").read_text(encoding="utf-8"))}
+    scores |= json.loads((folder / "baselines.json").read_text(encoding="utf-8"))
+    return {system: scores[system] for system in sorted(scores, key=list(SYSTEM_NAMES).index)}
 
 
 def _over_time(starts: Values, clip_seconds: float, probabilities: Values) -> tuple[Values, Values]:
@@ -300,42 +258,3 @@ def _over_time(starts: Values, clip_seconds: float, probabilities: Values) -> tu
     counts = covers.sum(axis=1, keepdims=True)
     means = covers @ probabilities / np.maximum(counts, 1)
     return edges, np.where(counts > 0, means, np.nan)
-
-
-def _has_numbers(table: pd.DataFrame, column: str) -> bool:
-    """Returns whether the column exists and is not empty: an empty CSV column comes as text or as NaN."""
-    return column in table and bool(pd.to_numeric(table[column], errors="coerce").notna().any())
-
-
-def _counts(actual: Sequence[str], predicted: Sequence[str], genres: Sequence[str]) -> npt.NDArray[np.int64]:
-    """Counts `(genre, genre)`: actual genres along the rows, predicted ones along the columns."""
-    if not len(actual) or len(actual) != len(predicted):
-        raise ValueError(
-            f"actual and predicted must be of equal length and not empty, got {len(actual)} and {len(predicted)}"
-        )
-    for which, names in (("actual", actual), ("predicted", predicted)):
-        unknown = sorted(set(names) - set(genres))
-        if unknown:
-            raise ValueError(f"{which} must hold genres of the model ({', '.join(genres)}), got {unknown[0]!r}")
-    number = {genre: index for index, genre in enumerate(genres)}
-    counts = np.zeros((len(genres), len(genres)), np.int64)
-    np.add.at(counts, ([number[name] for name in actual], [number[name] for name in predicted]), 1)
-    return counts
-
-
-def _reliability(
-    confidence: Values, correct: npt.NDArray[np.bool_], bins: int
-) -> tuple[npt.NDArray[np.int64], Values, Values]:
-    """Returns count, mean confidence and accuracy of each bin, each `(bin,)`; means of empty bins are 0."""
-    if not len(confidence) or len(confidence) != len(correct):
-        raise ValueError(
-            f"confidence and correct must be of equal length and not empty, got {len(confidence)} and {len(correct)}"
-        )
-    # Means, and rounding in tables, may exceed 1 by a millionth.
-    outside = confidence[~((confidence >= -1e-6) & (confidence <= 1 + 1e-6))]
-    if len(outside):
-        raise ValueError(f"a confidence must be in 0..1, got {outside[0]}; run the evaluate stage again")
-    place = confidence_bins(confidence, bins)
-    counts = np.bincount(place, minlength=bins)
-    sums = [np.bincount(place, weights=values, minlength=bins) for values in (confidence, correct)]
-    return counts, sums[0] / np.maximum(counts, 1), sums[1] / np.maximum(counts, 1)
