@@ -12,8 +12,6 @@ from scipy import fft
 
 from genre.audio.mel import hann
 
-MIN_SAMPLE_RATE = 8000
-
 RATE = 4800  # Hz; every recording is resampled to it first, because nothing above 2000 Hz is used
 PARTS_AT_ONCE = 8  # seconds that are resampled together
 PASSED_HERTZ = 2000
@@ -35,17 +33,9 @@ def fingerprint(waveform: Samples, sample_rate: int) -> Fingerprint:
     """Finds the spectral peaks of a recording: `(time,)` -> `(peak, 2)`, frame (25 ms) and bin (5 Hz), in their order.
 
     Music has about 30 peaks a second, of 8 bytes each; silence and steady tones have none. The same recording at
-    another sample rate or level has nearly the same peaks, but power below -80 dB of full scale counts as silence.
-
-    Raises:
-        ValueError: The sample rate is below 8000 Hz, or the waveform is not `(time,)`.
+    another sample rate (8000 Hz or more) or level has nearly the same peaks, but power below -80 dB of full scale
+    counts as silence.
     """
-    if sample_rate < MIN_SAMPLE_RATE:
-        raise ValueError(
-            f"fingerprint: sample_rate must be at least {MIN_SAMPLE_RATE} Hz, got {sample_rate}; resample first"
-        )
-    if waveform.ndim != 1:
-        raise ValueError(f"fingerprint: waveform must be (time,), got the shape {waveform.shape}; mix to one channel")
     frames = _frames(_decimated(waveform, sample_rate))
     found = [np.zeros((0, 2), np.int32)]
     for first in range(0, len(frames), BLOCK_FRAMES):

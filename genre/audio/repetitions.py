@@ -13,8 +13,8 @@ import pandas as pd
 
 from genre.audio.fingerprints import FRAME_SECONDS, Fingerprint
 from genre.audio.landmarks import Integers, candidates
+from genre.pipeline.tables import REPETITIONS
 
-COLUMNS = ("track_a", "track_b", "offset_seconds", "score")
 THRESHOLD = 0.35
 MIN_PEAKS, MIN_SHARE = 20, 0.15  # peaks that must coincide; fewer prove nothing
 MIN_OVERLAP = 1 / 3  # of the shorter track; a shorter overlap is not compared
@@ -37,31 +37,17 @@ def find_repetitions(fingerprints: Mapping[str, Fingerprint], *, threshold: floa
         `track_a` sounds at t + `offset_seconds` in `track_b`. The score, in 0..1, is the share of one track's peaks
         that the other has too, where they overlap, not counting what coincides at other offsets as well; where that
         is most, as in music made of one loop, it is 0 if three of four peaks coincide, and 1 if all do.
-
-    Raises:
-        ValueError: A value is not a fingerprint, or the threshold is outside its range.
     """
-    if not 0 < threshold <= 1:
-        raise ValueError(f"find_repetitions: threshold must be above 0 and at most 1, got {threshold}")
     tracks = sorted(fingerprints)
-    peaks = [_checked(track, fingerprints[track]) for track in tracks]
+    peaks = [fingerprints[track] for track in tracks]
     rows: list[tuple[str, str, float, float]] = []
     for a, b, offsets in candidates(peaks):
         first, second = peaks[a].astype(np.int64), peaks[b].astype(np.int64)
         score = max(_score(first, second, offsets), _score(second, first, -offsets))
         if score >= threshold:
             rows.append((tracks[a], tracks[b], round(float(offsets[0]) * FRAME_SECONDS, 3), round(score, 4)))
-    kinds = dict(zip(COLUMNS, (str, str, float, float), strict=True))
-    return pd.DataFrame(sorted(rows), columns=list(COLUMNS)).astype(kinds)
-
-
-def _checked(track: str, peaks: Fingerprint) -> Fingerprint:
-    if peaks.ndim != 2 or peaks.shape[1] != 2 or not np.issubdtype(peaks.dtype, np.integer):
-        raise ValueError(
-            f"find_repetitions: the fingerprint of {track!r} must be integers (peak, 2), "
-            f"got {peaks.dtype} {peaks.shape}; compute it with fingerprint()"
-        )
-    return peaks
+    kinds = dict(zip(REPETITIONS, (str, str, float, float), strict=True))
+    return pd.DataFrame(sorted(rows), columns=list(REPETITIONS)).astype(kinds)
 
 
 def _score(reference: Integers, other: Integers, offsets: Integers) -> float:

@@ -76,11 +76,7 @@ def _holds_recordings(folder: Path) -> bool:
 
 
 def _recordings(folder: Path) -> Iterator[Path]:
-    return (path for path in _entries(folder) if not path.name.startswith(".") and _is_recording(path))
-
-
-def _is_recording(path: Path) -> bool:
-    return path.suffix.lower() in kinds.SUFFIXES or (path.is_file() and kinds.is_recording(path))
+    return (path for path in _entries(folder) if not path.name.startswith(".") and kinds.is_recording(path))
 
 
 def _entries(folder: Path) -> Iterator[Path]:
@@ -134,7 +130,7 @@ def _by_name(path: Path, folder: Path) -> ScannedFile:
     odd = _not_a_file(path)
     if odd:
         return ScannedFile(file, odd, is_recording=path.is_symlink())
-    if not _is_recording(path):
+    if not kinds.is_recording(path):
         return ScannedFile(file, f"not an audio file ({path.suffix or 'no suffix'})", is_recording=False)
     genre, slash, _ = file.partition("/")
     return ScannedFile(file, (_never_a_genre(genre) or genre_problem(genre) or "") if slash else OUTSIDE)

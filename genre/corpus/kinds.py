@@ -43,15 +43,8 @@ def is_recording(path: Path) -> bool:
         OSError: The suffix is not known, and the file cannot be read.
     """
     suffix = path.suffix.lower()
-    return suffix in SUFFIXES or (suffix not in OTHERS and has_sound_mark(path))
-
-
-def has_sound_mark(path: Path) -> bool:
-    """Returns whether a file begins as one of the usual sound formats does.
-
-    Raises:
-        OSError: The file cannot be read.
-    """
+    if suffix in SUFFIXES or suffix in OTHERS or not path.is_file():
+        return suffix in SUFFIXES
     with path.open("rb") as file:
         head = file.read(4096)
     return any(head.startswith(mark, place) for place, mark in MARKS) or _two_frames(head)

@@ -81,7 +81,7 @@ def _below(folder: Path, found: Found) -> list[Path]:
     before, others, recordings = len(found.problems), 0, []
     for path in _files(folder, found):
         try:
-            is_audio = path.suffix.lower() in kinds.SUFFIXES or (path.is_file() and kinds.is_recording(path))
+            is_audio = kinds.is_recording(path)
         except OSError as error:
             found.problems.append(f"{path}: cannot be read: {error.strerror}")
             continue
