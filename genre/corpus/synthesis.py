@@ -290,7 +290,8 @@ def track_waveform(
         genre: One of `GENRES`.
         number: 0 or more; another number is another track.
         seed: 0 or more; another seed is another corpus.
-        seconds: Length, at least 1, as a shorter track may be silent; the waveform has `round(seconds * sample_rate)` samples.
+        seconds: Length, at least 1 (a shorter track may be silent); the waveform has `round(seconds * sample_rate)`
+            samples.
         sample_rate: In Hz, at least 8000.
 
     Returns:

@@ -66,13 +66,7 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Writes a PNG of DPI dots per inch, whole or not at all; the same figure gives the same bytes.
-
-    Raises:
-        ValueError: The name does not end in .png.
-    """
-    if path.suffix.lower() != ".png":
-        raise ValueError(f"a figure's name must end in .png, got {path.name!r}; rename it")
+    """Writes a PNG of DPI dots per inch, whole or not at all; the same figure gives the same bytes."""
     with matplotlib.style.context(["default", STYLE]), files.replacing(path) as temporary:
         figure.savefig(temporary, format="png", dpi=DPI, metadata={"Software": None})
 

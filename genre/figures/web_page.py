@@ -132,13 +132,7 @@ def _cell(text: str, bar: tuple[float, float, float] | None) -> dict[str, Any]:
 
 
 def write(content: PageContent, path: Path) -> None:
-    """Writes the page, whole or not at all.
-
-    Raises:
-        ValueError: The name does not end in .html.
-    """
-    if path.suffix.lower() not in (".html", ".htm"):
-        raise ValueError(f"a page's name must end in .html, got {path.name!r}; rename it")
+    """Writes the page, whole or not at all."""
     with files.replacing(path) as temporary:
         temporary.write_text(_html(content.as_json()), encoding="utf-8")
 

@@ -42,19 +42,16 @@ def predict_all(
         prepare = partial(preparation.prepare, predictor.spectrogram)
         numbered = ((path, Path(folder, f"{number}.npy")) for number, path in enumerate(paths))
         done = parallel.map_files(prepare, numbered, processes=processes)
-        for path, prepared in zip(paths, done, strict=True):
-            yield _answer(predictor, path, prepared, step_seconds)
+        for path, npy in zip(paths, done, strict=True):
+            yield _answer(predictor, path, npy, step_seconds)
 
 
-def _answer(
-    predictor: "Predictor", path: Path, prepared: preparation.Prepared | Failure, step_seconds: float | None
-) -> Answer:
-    if isinstance(prepared, Failure) or prepared.npy is None:
-        return Answer(path, reason=prepared.reason)
-    mel_specgram = preparation.StoredMel(prepared.npy)
+def _answer(predictor: "Predictor", path: Path, npy: Path | Failure, step_seconds: float | None) -> Answer:
+    if isinstance(npy, Failure):
+        return Answer(path, reason=npy.reason)
     try:
-        return Answer(path, predictor.predict_mel(mel_specgram, step_seconds=step_seconds))
+        return Answer(path, predictor.predict_mel(preparation.StoredMel(npy), step_seconds=step_seconds))
     except ValueError as error:
         return Answer(path, reason=str(error))
     finally:
-        prepared.npy.unlink()
+        npy.unlink()

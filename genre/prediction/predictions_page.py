@@ -1,7 +1,7 @@
 """The page of predictions: recordings to listen to, with the model's probabilities over time."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 
 from genre.figures import web_page
@@ -11,19 +11,13 @@ from genre.prediction.predictor import Prediction
 GENRES_SHOWN = 5  # at the head of the page
 
 
-def write_predictions_page(predictions: Iterable[tuple[Path, Prediction]], html_path: Path) -> None:
+def write_predictions_page(pairs: Sequence[tuple[Path, Prediction]], html_path: Path) -> None:
     """Writes a page with a player and the prediction of each recording; see `genre.figures.web_page`.
 
     Args:
-        predictions: Pairs of a recording and the result of `Predictor.predict` for it, all by one model.
+        pairs: Each recording and the result of `Predictor.predict` for it, all by one model; at least one.
         html_path: The page. Recordings with a relative path are linked relative to the page, the others absolutely.
-
-    Raises:
-        ValueError: There is no prediction, or the name does not end in .html.
     """
-    pairs = list(predictions)
-    if not pairs:
-        raise ValueError(f"{html_path} must list at least one recording, and none could be read")
     first = pairs[0][1]
     tracks = [_listed(path, predicted, html_path) for path, predicted in pairs]
     content = PageContent(

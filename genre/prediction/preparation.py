@@ -7,7 +7,6 @@ does not import decoders.
 import errno
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,14 +17,6 @@ from genre.audio.params import Spectrogram
 
 if TYPE_CHECKING:
     from genre.audio.reading import Waveform
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """The result for a file: its spectrogram is the array in `npy`, or `reason` says why it has none."""
-
-    npy: Path | None = None
-    reason: str = ""
 
 
 class StoredMel:
@@ -66,27 +57,31 @@ def log_mel(path: Path, sizes: Spectrogram) -> npt.NDArray[np.float16]:
     return mel_specgram
 
 
-def prepare(sizes: Spectrogram, numbered: tuple[Path, Path]) -> Prepared:
+def prepare(sizes: Spectrogram, numbered: tuple[Path, Path]) -> Path:
     """Writes the spectrogram of a recording to a file, which takes less memory than sending it to another process.
 
     Args:
         sizes: Of the spectrogram.
         numbered: The recording, and the .npy file to write.
 
+    Returns:
+        The .npy file.
+
     Raises:
+        ValueError: The recording has no spectrogram; the message says why.
         OSError: The temporary file cannot be written.
     """
     path, npy = numbered
     try:
         mel_specgram = log_mel(path, sizes)
-    except PermissionError:
-        return Prepared(reason="cannot be read: permission denied")
-    except (ValueError, OSError) as error:
-        return Prepared(reason=str(error))
+    except PermissionError as error:
+        raise ValueError("cannot be read: permission denied") from error
+    except OSError as error:
+        raise ValueError(str(error)) from error
     try:
         np.save(npy, mel_specgram)
     except OSError as error:  # numpy's own, of an incomplete write, has no number
         npy.unlink(missing_ok=True)
         number = error.errno or errno.ENOSPC
         raise OSError(number, os.strerror(number), f"the temporary folder {npy.parent}") from error
-    return Prepared(npy)
+    return npy

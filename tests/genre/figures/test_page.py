@@ -86,11 +86,6 @@ def test_a_figure_that_cannot_be_drawn_leaves_the_old_file_and_no_other(tmp_path
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("a.png", "old")]
 
 
-def test_another_suffix_than_png_is_an_error(tmp_path: Path):
-    with pytest.raises(ValueError, match=r"must end in \.png, got 'a\.pdf'; rename it"):
-        page.save(spectrogram(), tmp_path / "a.pdf")
-
-
 @pytest.mark.parametrize("draw", OTHERS.values(), ids=OTHERS)
 def test_nothing_reaches_over_the_edge_of_the_figure(draw):
     assert_within(draw())

@@ -289,12 +289,6 @@ def test_a_long_list_is_shown_in_parts_and_the_keys_reach_its_end(browser, proje
         assert page.locator("#more").is_hidden()
 
 
-def test_another_suffix_than_html_is_an_error(tmp_path):
-    content = web_page.PageContent("", "", ["jazz"], 1.0, [])
-    with pytest.raises(ValueError, match=r"a page's name must end in \.html, got 'page\.txt'; rename it"):
-        web_page.write(content, tmp_path / "page.txt")
-
-
 def test_the_same_results_give_the_same_bytes(tmp_path):
     project = Project(tmp_path)
     pages = []
