@@ -15,7 +15,6 @@ from sklearn.metrics import accuracy_score, f1_score, precision_recall_fscore_su
 
 from genre.evaluation.bins import CALIBRATION_BINS, confidence_bins
 from genre.evaluation.predictions import by_track, genres_of
-from genre.training.calibration import answered
 
 BOOTSTRAP_DRAWS = 2000
 ALPHA = 0.05  # significance level: a difference whose p-value is below it counts as one
@@ -162,7 +161,7 @@ def answers(
         ValueError: There are no tracks, or lengths differ.
     """
     _check_sizes("answers", len(correct), len(confidence))
-    known = answered(confidence, unsure_below)
+    known = confidence >= unsure_below
     accuracy = {"answered_accuracy": float(correct[known].mean())} if known.any() else {}
     return {"answered": float(known.mean()), **accuracy}
 

@@ -41,13 +41,7 @@ def make_network(network_params: Mapping[str, Any], genres: int) -> nn.Module:
 
 
 def save(path: Path, network: nn.Module, **content: Any) -> None:
-    """Writes the weights and the parts named in `CONTENT`, which must be plain values (numbers, texts, lists).
-
-    Raises:
-        ValueError: A part is missing or unknown.
-    """
-    if set(content) != set(CONTENT):
-        raise ValueError(f"a model file must hold {', '.join(CONTENT)}, got {', '.join(content)}")
+    """Writes the weights and the parts named in `CONTENT`, which must be plain values (numbers, texts, lists)."""
     weights = {name: value.cpu() for name, value in network.state_dict().items()}
     with files.replacing(path) as temporary, temporary.open("wb") as file:
         # An open file, not a name: torch writes the name into the archive, and the bytes shall not depend on it.

@@ -54,15 +54,8 @@ def fit_temperature(logits: npt.NDArray[np.float64], actual: npt.NDArray[np.int6
 
     Args:
         logits: `(track, clip, genre)` of tracks that the network did not learn from.
-        actual: `(track,)`.
-
-    Raises:
-        ValueError: No tracks, or not one label for each.
+        actual: `(track,)`, at least one.
     """
-    if len(logits) != len(actual) or len(actual) == 0:
-        raise ValueError(
-            f"fit_temperature needs one label for each track, at least one, got {len(actual)} for {len(logits)}"
-        )
 
     def loss(log_temperature: float) -> float:
         chosen = track_probabilities(logits, np.exp(log_temperature))[np.arange(len(actual)), actual]
@@ -86,20 +79,10 @@ def unsure_threshold(confidence: npt.NDArray[np.float64], *, target: float = 0.9
     Args:
         confidence: `(track,)`, the highest probability of each validation track, with the fitted temperature.
         target: The share of the answered tracks that is to be correct, 0..1.
-
-    Raises:
-        ValueError: No tracks.
     """
-    if len(confidence) == 0:
-        raise ValueError("unsure_threshold needs at least one track, got 0")
     ranked = np.sort(confidence)[::-1]
     expected = np.cumsum(ranked) / np.arange(1, len(ranked) + 1)  # falls with every track that is answered too
     answers = int((expected >= target).sum())
     if answers == 0:
         return NEVER_ANSWER
     return 0.0 if answers == len(ranked) else float(ranked[answers - 1 : answers + 1].mean())
-
-
-def answered(confidence: npt.NDArray[np.float64], threshold: float) -> npt.NDArray[np.bool_]:
-    """Returns for each track whether its confidence is at least `threshold`: `(track,)`; the others are unsure."""
-    return np.asarray(confidence >= threshold)

@@ -60,10 +60,6 @@ class Material:
         """Returns whether the network is trained step by step; a head on a fixed trunk is fitted at once."""
         return not isinstance(network, Musicnn) or self.train.trunk_rate > 0
 
-    def validation_clips(self) -> tuple[Tensor, Tensor] | None:
-        """Returns the clips `(clip, mel, frame)` of the subset valid and their labels `(clip,)`, or None."""
-        return batches.validation_clips(self.store, self.table, self.genres, self.clips)
-
 
 def fit(
     network: nn.Module, given: Material, on_epoch: OnEpoch, on_steps: loop.OnSteps = lambda *_: None
@@ -112,7 +108,8 @@ def _fit_by_steps(
     network: nn.Module, given: Material, on_epoch: OnEpoch, on_steps: loop.OnSteps
 ) -> tuple[TrainingState, dict[str, float]]:
     """Trains a network by the training loop; validation clips choose the epoch and give the calibration."""
-    valid, group, device = given.validation_clips(), given.group, given.hardware
+    group, device = given.group, given.hardware
+    valid = batches.validation_clips(given.store, given.table, given.genres, given.clips)
     learners = batches.training_clips(
         given.store, given.table, given.genres, given.clips, given.augment, given.train, hardware=device, group=group
     )

@@ -88,8 +88,3 @@ def test_weights_and_sizes_that_do_not_fit_are_refused_and_take_no_memory(tmp_pa
 def test_a_missing_model_says_how_to_make_it(tmp_path):
     with pytest.raises(ValueError, match="is missing; `dvc repro train` makes it"):
         model_file.load(tmp_path / "none.pt")
-
-
-def test_a_model_without_a_part_is_not_saved(tmp_path):
-    with pytest.raises(ValueError, match="must hold network_params, genres, clip_params, .*, got network_params"):
-        model_file.save(tmp_path / "m.pt", unet.GenreNet(genres=3, **TINY), network_params=TINY)
