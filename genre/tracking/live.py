@@ -66,11 +66,11 @@ class TrainingRun:
 
     def fail(self, status: str) -> None:
         """Ends the run as `FAILED` or `KILLED`, unless it holds a trained model already."""
-        self.background.submit(
-            lambda: (
-                None if MODEL in self.run.data.tags else self.store.client.set_terminated(self.run.info.run_id, status)
-            )
-        )
+        self.background.submit(lambda: self._fail(status))
+
+    def _fail(self, status: str) -> None:
+        if MODEL not in self.run.data.tags:
+            self.store.client.set_terminated(self.run.info.run_id, status)
 
 
 @contextmanager

@@ -176,8 +176,7 @@ class Store:
 
         texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in parameters.items()}
         news = [Param(key, text) for key, text in texts.items() if key not in run.data.params]
-        for start in range(0, len(news), 100):
-            self.client.log_batch(run.info.run_id, params=news[start : start + 100])
+        self.client.log_batch(run.info.run_id, params=news)
         run.data.params.update({param.key: param.value for param in news})
 
     def log_history(self, run_id: str, rows: Iterable[Row]) -> None:

@@ -55,10 +55,8 @@ def record(
 
 def in_background() -> Background:
     """Returns a thread for the work with MLflow, which does nothing where the user wants none."""
-    patience, advice = (
-        PATIENCE["local" if database() else "server"],
-        f"MLflow at {address()} does not take part; {ADVICE}",
-    )
+    patience = PATIENCE["local" if database() else "server"]
+    advice = f"MLflow at {address()} does not take part; {ADVICE}"
     return Background(what="MLflow", patience=patience, advice=advice, drops=not enabled())
 
 
@@ -131,10 +129,12 @@ def complete(
     store.log_datasets(run, trained.data)
     for file, path in news.items():
         store.client.log_artifact(run.info.run_id, str(path), str(Path(file).parent))
+    scores = {name: value for file in NAMED if file in news for name, value in _measures(file, news[file])}
     if HISTORY in news:
         rows = tables.read_csv(news[HISTORY], ("epoch", "train_loss")).to_dict("records")
         store.log_history(run.info.run_id, rows)
-    scores = {name: value for file, path in news.items() for name, value in _measures(file, path)}
+        kept = [row["epoch"] for row in rows if row.get("kept") == 1]
+        scores |= {"best_epoch": kept[0]} if kept else {}
     if scores:
         store.log(run.info.run_id, ((name, value, 0) for name, value in scores.items()))
         run.data.metrics.update(scores)
@@ -150,20 +150,14 @@ def complete(
 
 
 def _measures(file: str, path: Path) -> Iterator[tuple[str, float]]:
-    """Yields the metrics in a file, as they are named in MLflow."""
-    if file == HISTORY:
-        rows = tables.read_csv(path, ("epoch", "train_loss")).to_dict("records")
-        yield from (("best_epoch", row["epoch"]) for row in rows if row.get("kept") == 1)
-    elif file in NAMED:
-        for first, content in json.loads(path.read_text(encoding="utf-8")).items():
-            if not isinstance(content, dict):
-                yield first, content
-                continue
-            for second, value in content.items():
-                scores = value.items() if isinstance(value, dict) else [("", value)]
-                yield from (
-                    (NAMED[file].format(first, second, name), score) for name, score in scores if name in LOGGED
-                )
+    """Yields the metrics in a JSON file, as they are named in MLflow."""
+    for first, content in json.loads(path.read_text(encoding="utf-8")).items():
+        if not isinstance(content, dict):
+            yield first, content
+            continue
+        for second, value in content.items():
+            scores = value.items() if isinstance(value, dict) else [("", value)]
+            yield from ((NAMED[file].format(first, second, name), score) for name, score in scores if name in LOGGED)
 
 
 # The names of metrics in JSON files, from two or three levels of keys; of the last level only these.
