@@ -29,7 +29,8 @@ def assign(
     Raises:
         ValueError: The protocol does not fit the corpus, or a table of the user is wrong.
     """
-    _check_gtzan(section, source, table, gtzan_folder)
+    if section.protocol == "fault-filtered" and (reason := gtzan.not_gtzan(source, table, gtzan_folder)):
+        raise ValueError(f"split.protocol fault-filtered is for GTZAN only, {reason}; set it to stratified")
     if section.listed:
         wanted = _subset_list(section, table, gtzan_folder, lists)
         found = protocols.listed(table, wanted, where=f"split.protocol {section.protocol}")
@@ -51,13 +52,6 @@ def groups_of(
 ) -> list[str]:
     """Returns the group of each row of `table`, by `split.group_by`; arguments and errors are those of `assign`."""
     return groups.group_names(table, _together(section, source, table, pairs, gtzan_folder, lists))
-
-
-def _check_gtzan(section: Split, source: str, table: pd.DataFrame, folder: Path) -> None:
-    """Refuses the published split of GTZAN for another corpus."""
-    reason = gtzan.not_gtzan(source, table, folder)
-    if section.protocol == "fault-filtered" and reason:
-        raise ValueError(f"split.protocol fault-filtered is for GTZAN only, {reason}; set it to stratified")
 
 
 def _subset_list(section: Split, table: pd.DataFrame, gtzan_folder: Path, lists: Path) -> pd.DataFrame:

@@ -10,8 +10,6 @@ import pandas as pd
 
 from genre.pipeline import tables
 
-GENRES = ("blues", "classical", "country", "disco", "hiphop", "jazz", "metal", "pop", "reggae", "rock")
-
 
 def not_gtzan(source: str, tracks: pd.DataFrame, folder: Path) -> str | None:
     """Returns the reason why a corpus is neither GTZAN nor a part of it, or None if it is.
