@@ -34,11 +34,6 @@ def outcomes(system: str, seed: int, predictions: pd.DataFrame) -> pd.DataFrame:
     return tested[["track"]].assign(system=system, seed=seed, correct=correct)[COLUMNS]
 
 
-def deviation(values: Sequence[float]) -> float:
-    """Returns the standard deviation of a sample (n - 1), or 0 for a single value."""
-    return float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
-
-
 def summary(rows: pd.DataFrame) -> dict[str, float]:
     """Scores one system over all seeds, from its outcomes (columns `seed, track, correct`).
 
@@ -51,7 +46,7 @@ def summary(rows: pd.DataFrame) -> dict[str, float]:
         "seeds": len(by_seed),
         "tracks": rows["track"].nunique(),
         "track_accuracy": float(rows["correct"].mean()),
-        "track_accuracy_sd": deviation(list(by_seed)),
+        "track_accuracy_sd": float(by_seed.std()) if len(by_seed) > 1 else 0.0,  # of a sample
         "track_accuracy_low": low,
         "track_accuracy_high": high,
     }

@@ -21,7 +21,6 @@ from cleanlab.rank import get_label_quality_scores
 from genre.console.messages import printable
 
 COLUMNS = ("rank", "track", "label", "suspected", "score", "suspect")
-TRACK_WIDTH, GENRE_WIDTH = 33, 13  # characters; a printed row has 80 at most
 
 
 def rank(
@@ -55,20 +54,13 @@ def rank(
 
 def as_text(table: pd.DataFrame, rows: int = 20) -> str:
     """Returns the first rows in lines of at most 80 characters; long names are cut in the middle."""
-    lines = [_line("rank", "track", "label", "suspected", "score", "suspect")]
-    for _, row in table.head(rows).iterrows():
-        lines.append(
-            _line(row["rank"], row["track"], row["label"], row["suspected"], f"{row['score']:.2f}", row["suspect"])
-        )
-    return "\n".join(lines)
+    shown = table.head(rows).assign(score=table["score"].map("{:.2f}".format))
+    return "\n".join(_line(*row) for row in [COLUMNS, *shown.itertuples(index=False)])
 
 
 def _line(rank: object, track: str, label: str, suspected: str, score: str, suspect: str) -> str:
-    names = [
-        shortened(text, width)
-        for text, width in zip((track, label, suspected), (TRACK_WIDTH, GENRE_WIDTH, GENRE_WIDTH), strict=True)
-    ]
-    return f"{rank:>4} {names[0]:{TRACK_WIDTH}} {names[1]:{GENRE_WIDTH}} {names[2]:{GENRE_WIDTH}} {score:>5} {suspect}"
+    names = [f"{shortened(text, width):{width}}" for text, width in ((track, 33), (label, 13), (suspected, 13))]
+    return f"{rank:>4} {' '.join(names)} {score:>5} {suspect}"
 
 
 def shortened(name: str, width: int) -> str:
