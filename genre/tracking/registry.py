@@ -18,7 +18,15 @@ NAME = "music-genre"
 TAG = "genre.registered"
 REAL = ("gtzan", "gtzan-mini", "local")  # data.source of real recordings
 RANK = ("track_accuracy_low", "track_accuracy", "clip_accuracy")
-# What genre/prediction/serving.py and all that it imports need.
+# The code that goes with a model: all that genre/prediction/serving.py imports, directly or not.
+MODULES = (
+    "audio/account", "audio/decoding", "audio/ffmpeg", "audio/mel", "audio/params", "audio/parts", "audio/plain",
+    "audio/reading", "audio/resampling", "audio/windows", "network/hardware", "network/inference", "network/model_file",
+    "network/musicnn/msd_musicnn", "network/musicnn/msd_vgg", "network/musicnn/network",
+    "network/musicnn/tensorflow_checkpoint", "network/musicnn/weights", "network/unet", "pipeline/files",
+    "pipeline/settings", "prediction/onnx_model", "prediction/predictor", "prediction/preparation",
+    "prediction/serving", "prediction/torch_model", "prediction/trained", "spectrograms/params",
+)  # fmt: skip
 PACKAGES = ("av", "mlflow", "numpy", "pandas", "pydantic", "ruamel.yaml", "scipy", "soundfile", "torch")
 DESCRIPTION = (
     "Tells the genre of a recording. In: `audio`, a file's bytes in base64, or `path`, a file on the server. "
@@ -67,12 +75,17 @@ def save(folder: Path, model_pt: Path, **identity: Any) -> None:
     outputs = Schema([ColSpec(DataType.string, "genre"), ColSpec(Map(DataType.double), "probabilities")])
     with tempfile.TemporaryDirectory() as temporary, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of mlflow's own making
+        code, package = Path(temporary) / "genre", Path(__file__).parents[1]
+        for name in MODULES:
+            for file in (Path("__init__.py"), Path(name).with_name("__init__.py"), Path(f"{name}.py")):
+                (code / file).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(package / file, code / file)
         shutil.copy(model_pt, Path(temporary) / "model.pt")  # in DVC's cache it has another name
         pyfunc.save_model(
             folder,
             loader_module="genre.prediction.serving",
             data_path=str(Path(temporary) / "model.pt"),
-            code_paths=[str(Path(__file__).parents[1])],  # the package genre
+            code_paths=[str(code)],
             signature=ModelSignature(inputs, outputs),
             input_example=example.request(),
             pip_requirements=requirements(),

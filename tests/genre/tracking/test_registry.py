@@ -9,6 +9,7 @@ from mlflow.exceptions import MlflowException
 from genre.network import model_file, unet
 from genre.prediction import example, serving
 from genre.tracking import registry
+from tests.architecture import ROOT, closure
 from tests.conftest import tone
 
 SIZES = {"n_mels": 32, "clip_frames": 32, "network": "unet", "base_channels": 1}
@@ -25,6 +26,13 @@ def model_pt(tmp_path):
         calibration={"temperature": 1.0, "unsure_below": 0.0}, credits={},
     )  # fmt: skip
     return path
+
+
+def test_the_code_that_goes_with_a_model_is_all_that_serving_imports():
+    wanted = closure(ROOT / "genre/prediction/serving.py")
+    assert {f"genre/{name}.py" for name in registry.MODULES} == {
+        name for name in wanted if not name.endswith("__init__.py")
+    }
 
 
 def test_the_environment_has_exact_versions_and_no_local_builds():
