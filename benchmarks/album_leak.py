@@ -59,7 +59,9 @@ def corpus(albums: int, tracks: int, decibels: float) -> Iterator[tuple[str, str
         for track in range(tracks):
             waveform = synthesis.track_waveform(genre, album * tracks + track, seconds=SECONDS)
             filtered = signal.oaconvolve(waveform, taps, mode="same").astype(np.float32)
-            mel_specgram = log_mel(filtered, sample_rate=SAMPLE_RATE, n_fft=2048, hop_length=1024, n_mels=128)
+            mel_specgram = log_mel(
+                filtered, sample_rate=SAMPLE_RATE, n_fft=2048, hop_length=1024, n_mels=128, f_max=SAMPLE_RATE / 2
+            )
             starts = np.linspace(0, len(mel_specgram) - CLIP_FRAMES, CLIPS).astype(int)
             cut = [mel_specgram[start : start + CLIP_FRAMES].T for start in starts]
             yield f"{genre}/{album}/{track}", genre, f"{genre}/{album}", cut

@@ -97,7 +97,7 @@ def print_setting(settings: dict[str, int], paths: list[Path], waveforms: list[W
 def everything(path: Path, settings: dict[str, int]) -> None:
     """Does what stage spectrogram does for a recording."""
     waveform = decode(path, SAMPLE_RATE)
-    log_mel(waveform, sample_rate=SAMPLE_RATE, **settings)
+    log_mel(waveform, sample_rate=SAMPLE_RATE, f_max=SAMPLE_RATE / 2, **settings)
     fingerprint(waveform, SAMPLE_RATE)
 
 
@@ -114,7 +114,7 @@ def alternatives(settings: dict[str, int]) -> dict[str, Callable[[Waveform], Any
         return librosa.power_to_db(power, ref=np.max)
 
     functions: dict[str, Callable[[Waveform], Any]] = {
-        "ours": lambda waveform: log_mel(waveform, sample_rate=SAMPLE_RATE, **settings),
+        "ours": lambda waveform: log_mel(waveform, sample_rate=SAMPLE_RATE, f_max=SAMPLE_RATE / 2, **settings),
         "torchaudio": by_torchaudio,
     }
     return functions if librosa is None else functions | {"librosa": by_librosa}

@@ -170,7 +170,7 @@ def hear_samples(data: bytes, folder: Path) -> None:
     inspected = inspection.inspect(folder, 0.1, "g/a.wav")
     if not inspected.reason:
         waveform = decoding.decode(path, RATE)
-        values = mel.log_mel(waveform, sample_rate=RATE, n_fft=512, hop_length=256, n_mels=32)
+        values = mel.log_mel(waveform, sample_rate=RATE, n_fft=512, hop_length=256, n_mels=32, f_max=RATE / 2)
         assert ((values >= 0) & (values <= 1)).all(), "a value outside of 0..1"
     else:
         assert inspected.reason.strip(), "no reason"
@@ -223,7 +223,7 @@ def predict_seeds(folder: Path) -> list[bytes]:
     model_file.save(
         folder / "model.pt", unet.GenreNet(genres=3, **params), network_params=params, genres=["a", "b", "c"],  # type: ignore[arg-type]
         clip_params={"clips_per_track": 2, "clip_frames": 32, "clip_spacing": "even"},
-        spectrogram={"sample_rate": RATE, "n_fft": 256, "hop_length": 64, "n_mels": 32},
+        spectrogram={"sample_rate": RATE, "n_fft": 256, "hop_length": 64, "n_mels": 32, "f_max": RATE / 2},
         calibration={"temperature": 1.0, "unsure_below": 0.0}, credits={},
     )  # fmt: skip
     PREDICTORS.append(predictor.Predictor(folder / "model.pt"))

@@ -12,6 +12,7 @@ from genre.pipeline.settings import Settings
 
 FOLDER = Path("recipes")
 PARAMS = Path("params.yaml")
+NULL = "tag:yaml.org,2002:null"
 
 
 def names(folder: Path = FOLDER) -> dict[str, str]:
@@ -67,6 +68,7 @@ def apply(name: str, params: Path = PARAMS, folder: Path = FOLDER) -> list[str]:
     """
     yaml = YAML()
     yaml.preserve_quotes, yaml.width = True, 200  # so that a line is not wrapped
+    yaml.representer.add_representer(type(None), lambda made, _: made.represent_scalar(NULL, "null"))  # not left out
     wanted = values(name, folder)
     content = _content(yaml, params)
     lines = []

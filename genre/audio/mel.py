@@ -18,20 +18,23 @@ BLOCK_FRAMES = 64  # frames that are transformed together: they stay in the proc
 Values = npt.NDArray[np.float32]
 
 
-def log_mel(waveform: Values, *, sample_rate: int, n_fft: int, hop_length: int, n_mels: int) -> npt.NDArray[np.float16]:
+def log_mel(
+    waveform: Values, *, sample_rate: int, n_fft: int, hop_length: int, n_mels: int, f_max: float
+) -> npt.NDArray[np.float16]:
     """Computes the log-mel power spectrogram of a whole recording: `(time,)` -> `(frame, n_mels)`.
 
     Values are decibels relative to the recording's own peak, floored at -80 and mapped to 0..1, in half precision
     (steps of 0.04 dB at most). Frames are centred on multiples of `hop_length`, with zeros beyond both ends:
-    `1 + time // hop_length` of them. The mel scale and its area normalisation are Slaney's (Auditory Toolbox, 1998),
-    librosa's default. Silence gives zeros.
+    `1 + time // hop_length` of them. The mel bands reach from 0 Hz to `f_max`; their scale and area normalisation are
+    Slaney's (Auditory Toolbox, 1998), librosa's default. Silence gives zeros.
     """
-    sizes = {"sample_rate": sample_rate, "n_fft": n_fft, "hop_length": hop_length, "n_mels": n_mels}
-    return log_mel_of_blocks([waveform], **sizes)
+    return log_mel_of_blocks(
+        [waveform], sample_rate=sample_rate, n_fft=n_fft, hop_length=hop_length, n_mels=n_mels, f_max=f_max
+    )
 
 
 def log_mel_of_blocks(
-    blocks: Iterable[Values], *, sample_rate: int, n_fft: int, hop_length: int, n_mels: int
+    blocks: Iterable[Values], *, sample_rate: int, n_fft: int, hop_length: int, n_mels: int, f_max: float
 ) -> npt.NDArray[np.float16]:
     """Computes the same as `log_mel`, bit for bit, from consecutive blocks `(time,)` of any lengths.
 
@@ -39,7 +42,7 @@ def log_mel_of_blocks(
     46 ms, while the samples alone would take 635 MB.
     """
     window = hann(n_fft).astype(np.float32)
-    filters = _mel_filters(sample_rate, n_fft, n_mels)
+    filters = _mel_filters(sample_rate, n_fft, n_mels, f_max)
     powers = []  # (n_mels, frame) each
     for samples in _stretches(blocks, n_fft, hop_length):
         frames = np.lib.stride_tricks.sliding_window_view(samples, n_fft)[::hop_length]
@@ -92,9 +95,9 @@ def _scaled(powers: list[Values]) -> npt.NDArray[np.float16]:
     return values
 
 
-def mel_frequencies(*, sample_rate: int, n_fft: int, n_mels: int) -> Values:
+def mel_frequencies(*, sample_rate: int, n_fft: int, n_mels: int, f_max: float) -> Values:
     """Computes the frequency in Hz at which each mel band weighs most: `(n_mels,)`."""
-    filters = _mel_filters(sample_rate, n_fft, n_mels)
+    filters = _mel_filters(sample_rate, n_fft, n_mels, f_max)
     weights = filters.sum(axis=1)
     centres = filters @ fft.rfftfreq(n_fft, 1 / sample_rate) / np.where(weights > 0, weights, 1)
     # A band narrower than the distance of two bins may contain no bin: its frequency is put between its neighbours.
@@ -104,10 +107,9 @@ def mel_frequencies(*, sample_rate: int, n_fft: int, n_mels: int) -> Values:
 
 
 @cache
-def _mel_filters(sample_rate: int, n_fft: int, n_mels: int) -> sparse.csr_array:
-    """Makes the weights of triangular filters with an area of 1, from 0 Hz to half the sample rate: `(n_mels, bin)`."""
-    highest = _hertz_to_mel(sample_rate / 2)
-    edges = _mel_to_hertz(np.linspace(0, highest, n_mels + 2))[:, None]
+def _mel_filters(sample_rate: int, n_fft: int, n_mels: int, f_max: float) -> sparse.csr_array:
+    """Makes the weights of triangular filters with an area of 1, from 0 Hz to `f_max`: `(n_mels, bin)`."""
+    edges = _mel_to_hertz(np.linspace(0, _hertz_to_mel(f_max), n_mels + 2))[:, None]
     lower, centre, upper = edges[:-2], edges[1:-1], edges[2:]
     bins = fft.rfftfreq(n_fft, 1 / sample_rate)
     rising, falling = (bins - lower) / (centre - lower), (upper - bins) / (upper - centre)

@@ -15,6 +15,7 @@ class Spectrogram(Section):
     n_fft: Annotated[int, Field(ge=64, le=32_768)]
     hop_length: Annotated[int, Field(ge=1, le=32_768)]
     n_mels: Annotated[int, Field(ge=32, le=1024, multiple_of=32)]  # the network halves it five times
+    f_max: Annotated[float, Field(ge=1000, le=96_000)]
 
     @model_validator(mode="after")
     def _hops_overlap(self) -> "Spectrogram":
@@ -22,5 +23,14 @@ class Spectrogram(Section):
             raise ValueError(
                 f"spectrogram.hop_length must be in 1..n_fft ({self.n_fft}), got {self.hop_length}; "
                 "longer hops skip samples"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _bands_hold_sound(self) -> "Spectrogram":
+        if self.f_max > self.sample_rate / 2:
+            raise ValueError(
+                f"spectrogram.f_max must be in 1000..{self.sample_rate / 2:g}, half of spectrogram.sample_rate, got "
+                f"{self.f_max:g}; above it there is no sound"
             )
         return self

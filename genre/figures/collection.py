@@ -81,7 +81,10 @@ def of_spectrograms(
         augmentation: The section `augment`.
     """
     frequencies = mel.mel_frequencies(
-        sample_rate=spectrogram.sample_rate, n_fft=spectrogram.n_fft, n_mels=spectrogram.n_mels
+        sample_rate=spectrogram.sample_rate,
+        n_fft=spectrogram.n_fft,
+        n_mels=spectrogram.n_mels,
+        f_max=spectrogram.f_max,
     )
     axes: dict[str, Any] = {
         "sample_rate": spectrogram.sample_rate, "hop_length": spectrogram.hop_length, "mel_frequencies": frequencies,

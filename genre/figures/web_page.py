@@ -60,7 +60,7 @@ class ListedTrack:
             "name": self.name,
             "audio": self.audio,
             "seconds": round(float(self.seconds), 2),
-            "probabilities": [round(float(value), 3) for value in self.probabilities],
+            "probabilities": [round(float(value), 4) for value in self.probabilities],
             "clips": np.rint(100 * np.asarray(self.clips, float)).astype(int).tolist(),
             "starts": [round(float(start), 2) for start in self.starts],
             "predicted": self.predicted,

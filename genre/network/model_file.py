@@ -62,7 +62,10 @@ def load(path: Path) -> tuple[nn.Module, dict[str, Any]]:
         network = _network(content)
         return network.eval(), {name: content[name] for name in CONTENT}
     except FileNotFoundError:
-        raise ValueError(f"{path} is missing; `dvc repro train` makes it, `dvc pull` fetches it") from None
+        raise ValueError(
+            f"{path} is missing; run in the repository's root, or name another with --model; `dvc repro` makes it, and "
+            'README.md, "Your own music", says how to train on your genres'
+        ) from None
     except UNREADABLE as error:
         # The messages of torch and Python name parts of their own; ours say what is wrong with the file.
         reason = str(error) if type(error) is ValueError else "it is damaged, or of another program"

@@ -8,7 +8,7 @@ from genre.pipeline.settings import Section
 
 # The networks of musicnn were trained on spectrograms with these parameters, in patches of 187 frames. They pool over
 # time, so a clip of 192 frames, a multiple of 32, does as well.
-MUSICNN_SPECTROGRAM = {"sample_rate": 16_000, "n_fft": 512, "hop_length": 256, "n_mels": 96}
+MUSICNN_SPECTROGRAM = {"sample_rate": 16_000, "n_fft": 512, "hop_length": 256, "n_mels": 96, "f_max": 8000.0}
 
 
 class Model(Section):

@@ -28,7 +28,7 @@ FRONT_END = """\
 clips is float32 (clip, mel, frame) with values in 0..1; spectrogram and clip_params hold the sizes. From a recording: \
 decode it; take the mean of its channels; resample to sample_rate Hz; cut it into frames of n_fft samples, centred on \
 multiples of hop_length, with zeros beyond both ends; multiply by a periodic Hann window; take the squared magnitude \
-of the real Fourier transform; sum it by n_mels triangular filters of area 1 from 0 Hz to half the sample rate, with \
+of the real Fourier transform; sum it by n_mels triangular filters of area 1 from 0 Hz to f_max, with \
 centres evenly spaced on Slaney's mel scale (librosa's default); divide by the largest value of the recording; take \
 1 + log10(x) / 8 and at least 0; round to float16; cut windows of clip_frames frames. The probabilities of a clip are \
 softmax(logits / calibration.temperature), those of a recording the mean over its clips. If the highest of them is \

@@ -86,9 +86,11 @@ def read_journal(path: Path) -> list[Change]:
     """Reads the changes of a journal; lines that a killed process left incomplete are skipped.
 
     Raises:
-        ValueError: It is no journal.
+        ValueError: It is missing, or no journal.
         OSError: It cannot be read.
     """
+    if not path.exists():
+        raise ValueError(f"{path} is missing; `genre tag --write` names the journal that it writes")
     changes = [change for line in path.read_bytes().splitlines() if (change := _parsed(line))]
     if not changes:
         raise ValueError(f"{path} must be a journal of `genre tag --write`, found no change in it")

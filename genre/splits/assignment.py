@@ -91,8 +91,10 @@ def _together(
     if section.group_by == "artist" and gtzan.not_gtzan(source, table, gtzan_folder) is None:
         named = gtzan.artists(gtzan_folder).rename(columns={"artist": "group"})
         named["group"] = named["group"].map(plain_name)
-    elif section.group_by in ("artist", "album"):
-        named = _by_tags(section.group_by, table)
+    elif section.group_by == "artist":
+        named = table[["track"]].assign(group=_plain_names("artist", table))
+    elif section.group_by == "album":
+        return _albums(table)
     else:
         named = _user_table("split.groups", section.groups, lists, tables.GROUP_LIST)
     unknown = sorted(set(table["track"]) - set(named["track"]))
@@ -105,17 +107,30 @@ def _together(
     return [tuple(tracks) for _, tracks in known.groupby("group")["track"]]
 
 
-def _by_tags(column: str, table: pd.DataFrame) -> pd.DataFrame:
-    """Groups tracks by the artist or album of data/tracks.csv; albums of one name by two artists are two."""
+def _albums(table: pd.DataFrame) -> list[tuple[str, ...]]:
+    """Lists the tracks of each album of data/tracks.csv: of one name and artist, or of one name and folder.
+
+    Albums of one name by two artists are two. The tracks of a compilation have several artists, but they are often in a
+    folder of their own; the folder of a genre is none.
+    """
+    rows = table.assign(album=_plain_names("album", table), artist=table["artist"].map(plain_name))
+    rows = rows[rows["album"] != ""].assign(folder=rows["track"].str.rpartition("/")[0])
+    in_folders = rows[rows["folder"].str.contains("/")]
+    return [
+        tuple(tracks)
+        for known, column in ((rows, "artist"), (in_folders, "folder"))
+        for _, tracks in known.groupby(["album", column])["track"]
+    ]
+
+
+def _plain_names(column: str, table: pd.DataFrame) -> "pd.Series[str]":
+    """Returns the artist or album of each track of data/tracks.csv, without case and punctuation."""
     if not (table[column] != "").any():
         raise ValueError(
             f"split.group_by {column} needs tags or folders with the {column}, no track has any; set it to none or "
             "column"
         )
-    names = table[column].map(plain_name)
-    if column == "album":
-        names = names.where(names == "", table["artist"].map(plain_name) + "/" + names)
-    return table[["track"]].assign(group=names)
+    return table[column].map(plain_name)
 
 
 def plain_name(artist: str) -> str:
@@ -139,5 +154,5 @@ def leak_message(section: Split, leaks: pd.DataFrame) -> str:
     many = "1 recording is" if len(leaks) == 1 else f"{len(leaks)} recordings are"
     return (
         f"{many} in two subsets, the first is {first['track_a']} ({first['subset_a']}) = {first['track_b']} "
-        f"({first['subset_b']}); {remedy}, or set split.leaks to warn"
+        f"({first['subset_b']}); {remedy}{'' if section.leaks == 'warn' else ', or set split.leaks to warn'}"
     )

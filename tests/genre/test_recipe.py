@@ -33,6 +33,8 @@ def test_a_recipe_is_written_with_its_values_and_the_comments_stay_and_another_t
     assert "train.crop_frames: 64 -> None" in lines
     assert Settings.read(params).load(Train).optimizer == "adam"
     assert params.read_text().count("#") == before.count("#")
+    assert "crop_frames: null " in params.read_text()
+    assert "file: null " in params.read_text()
     recipe.apply("unet", params, ROOT / "recipes")
     assert Settings.read(params).sections == Settings.read(ROOT / "params.yaml").sections
 

@@ -186,6 +186,19 @@ def test_albums_and_artists_of_the_tags_are_in_one_subset(tmp_path, column):
     assert found.groupby([found["genre"], number // 4])["subset"].nunique().max() == 1
 
 
+def test_a_compilation_in_a_folder_of_its_own_is_one_album(tmp_path):
+    rows = "".join(
+        f"{genre}/{folder}/{n},{genre},{n}.wav,30,22050,Artist {folder} {n},Hits,\n"
+        for genre in "ab"
+        for folder in ("one", "two", "three")
+        for n in range(4)
+    )
+    header = "track,genre,file,seconds,sample_rate,artist,album,missing\n"
+    split(tmp_path, [], "split.group_by=album", *REAL, table=header + rows)
+    found = pd.read_csv(tmp_path / "split.csv")
+    assert found.groupby(found["track"].str.rpartition("/")[0])["subset"].nunique().max() == 1
+
+
 @pytest.mark.parametrize("column", ["artist", "album"])
 def test_a_corpus_without_tags_cannot_be_grouped_by_them(tmp_path, column):
     done = split(tmp_path, own(), f"split.group_by={column}", *REAL, check=False)

@@ -169,6 +169,7 @@ def test_a_leak_is_named_and_stops_the_pipeline_if_it_shall(tmp_path):
     warned = run("split", *paths, where=tmp_path, overrides=[])
     leaks = len(pd.read_csv(tmp_path / "leaks.csv"))
     assert f"warning: {leaks} recordings are in two subsets, the first is a/0 (" in warned.stdout
+    assert "split.leaks" not in warned.stdout  # it warns already
     (tmp_path / "split.csv").unlink()
     failed = run("split", *paths, where=tmp_path, overrides=["split.leaks=fail"], check=False)
     assert failed.returncode == 2

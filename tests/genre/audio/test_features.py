@@ -7,7 +7,7 @@ from genre.audio.params import Spectrogram
 from tests.conftest import RATE, tone
 from tests.genre.audio.clusters import LocalCluster
 
-SECTION = Spectrogram(sample_rate=RATE, n_fft=2048, hop_length=1024, n_mels=32)
+SECTION = Spectrogram(sample_rate=RATE, n_fft=2048, hop_length=1024, n_mels=32, f_max=RATE / 2)
 
 
 def recordings(folder, count):

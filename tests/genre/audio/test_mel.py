@@ -6,8 +6,9 @@ import torch
 from genre.audio import mel
 from tests.conftest import RATE, tone
 
-SIZES = {"sample_rate": RATE, "n_fft": 2048, "hop_length": 1024, "n_mels": 128}
-DENSE = {"sample_rate": RATE, "n_fft": 2048, "hop_length": 512, "n_mels": 256}
+SIZES = {"sample_rate": RATE, "n_fft": 2048, "hop_length": 1024, "n_mels": 128, "f_max": RATE / 2}
+DENSE = {"sample_rate": RATE, "n_fft": 2048, "hop_length": 512, "n_mels": 256, "f_max": RATE / 2}
+NARROW = {**SIZES, "f_max": 8000.0}
 SOUNDS = {
     "zeros": np.zeros(RATE, np.float32),
     "constant": np.full(RATE, 0.5, np.float32),
@@ -30,7 +31,7 @@ def by_torchaudio(waveform, sizes):
     return (decibels / 80 + 1).T.numpy()
 
 
-@pytest.mark.parametrize("sizes", [SIZES, DENSE], ids=["128 bands", "256 bands"])
+@pytest.mark.parametrize("sizes", [SIZES, DENSE, NARROW], ids=["128 bands", "256 bands", "up to 8 kHz"])
 @pytest.mark.parametrize("waveform", [noise(), tone(440, 2.0), tone(3000, 2.0) + noise() / 100])
 def test_values_are_those_of_torchaudio(waveform, sizes):
     np.testing.assert_allclose(mel.log_mel(waveform, **sizes), by_torchaudio(waveform, sizes), atol=1e-3)
@@ -38,9 +39,23 @@ def test_values_are_those_of_torchaudio(waveform, sizes):
 
 @pytest.mark.parametrize("frequency", [110, 440, 3000, 9000])
 def test_a_tone_peaks_in_its_mel_band(frequency):
-    centres = mel.mel_frequencies(sample_rate=RATE, n_fft=2048, n_mels=128)
+    centres = mel.mel_frequencies(sample_rate=RATE, n_fft=2048, n_mels=128, f_max=RATE / 2)
     band = mel.log_mel(tone(frequency, 2.0), **SIZES)[10].argmax()
     assert abs(centres[band] - frequency) < max(15, 0.05 * frequency)
+
+
+def test_sound_above_f_max_changes_nothing():
+    """An mp3 of 64 kb/s has no sound above 10 kHz; a network that hears it gave other answers."""
+    waveform = tone(440, 2.0) + noise() / 100
+    centres = mel.mel_frequencies(sample_rate=RATE, n_fft=2048, n_mels=128, f_max=8000.0)
+    assert 7800 < centres[-1] < 8000
+    without, with_tone = (
+        mel.log_mel(sound, **NARROW).astype(float) for sound in (waveform, waveform + tone(9000, 2.0))
+    )
+    np.testing.assert_allclose(without[2:-2], with_tone[2:-2], atol=2e-3)  # the tone begins and ends with a click
+    assert (
+        abs(mel.log_mel(waveform, **SIZES).astype(float) - mel.log_mel(waveform + tone(9000, 2.0), **SIZES)).max() > 0.1
+    )
 
 
 def test_values_are_decibels_below_the_peak_mapped_to_0_and_1():
@@ -95,7 +110,7 @@ def test_blocks_of_frames_give_what_the_whole_gives(monkeypatch, sizes):
 
 
 def test_bands_without_a_bin_have_a_place_between_their_neighbours():
-    centres = mel.mel_frequencies(sample_rate=RATE, n_fft=512, n_mels=256)
+    centres = mel.mel_frequencies(sample_rate=RATE, n_fft=512, n_mels=256, f_max=RATE / 2)
     assert np.isfinite(centres).all()
     assert (np.diff(centres) > -12).all()  # a band of one bin or two has its centre on a bin
 

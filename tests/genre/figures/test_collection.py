@@ -11,7 +11,7 @@ from tests.genre.training.test_augment import OFF
 def titles(**probabilities: float) -> list[str]:
     store = SpectrogramStore(np.full((64, 32), 0.5, np.float16), {"rock/1": (0, 64)})
     table = pd.DataFrame({"track": ["rock/1"], "genre": ["rock"], "subset": ["train"]})
-    sizes = Spectrogram(sample_rate=22050, n_fft=2048, hop_length=1024, n_mels=32)
+    sizes = Spectrogram(sample_rate=22050, n_fft=2048, hop_length=1024, n_mels=32, f_max=8000.0)
     figures = collection.of_spectrograms(store, table, 32, sizes, Augment(**{**OFF, **probabilities}))
     *panels, _ = figures["augmentations"].axes
     return [axes.get_title("left") for axes in panels]

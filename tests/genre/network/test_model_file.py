@@ -10,7 +10,7 @@ from tests.genre.network.test_unet import TINY
 CONTENT = {
     "genres": ["a", "b", "c"],
     "clip_params": {"clips_per_track": 5, "clip_frames": 64, "clip_spacing": "even"},
-    "spectrogram": {"sample_rate": 22050, "n_fft": 2048, "hop_length": 1024, "n_mels": 32},
+    "spectrogram": {"sample_rate": 22050, "n_fft": 2048, "hop_length": 1024, "n_mels": 32, "f_max": 8000.0},
     "calibration": {"temperature": 1.0, "unsure_below": 0.0},
     "credits": {},
 }
@@ -86,5 +86,7 @@ def test_weights_and_sizes_that_do_not_fit_are_refused_and_take_no_memory(tmp_pa
 
 
 def test_a_missing_model_says_how_to_make_it(tmp_path):
-    with pytest.raises(ValueError, match="is missing; `dvc repro train` makes it"):
+    with pytest.raises(
+        ValueError, match="is missing; run in the repository.s root, or name another with --model; `dvc repro` makes it"
+    ):
         model_file.load(tmp_path / "none.pt")

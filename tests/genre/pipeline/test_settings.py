@@ -50,6 +50,7 @@ def test_a_whole_number_passes_for_a_float():
         (Split, "split.clip_frames=200", r"^split\.clip_frames must be a multiple of 32, got 200$"),
         (Spectrogram, "spectrogram.sample_rate=4000", r"^spectrogram\.sample_rate must be in 8000\.\.192000, got 4000$"),
         (Spectrogram, "spectrogram.hop_length=4096", r"^spectrogram\.hop_length must be in 1\.\.n_fft \(2048\), got 4096"),
+        (Spectrogram, "spectrogram.f_max=11026", r"^spectrogram\.f_max must be in 1000\.\.11025, half of spectrogram\.sample_rate, got 11026"),
         (Split, "split.test=0.9", r"^split\.valid \+ split\.test must leave tracks to train on .* got 0\.2 \+ 0\.9$"),
         (Train, "train.batch_size=1", r"^train\.batch_size must be in 2\.\.4096, got 1$"),
         (Split, "split.group_by=artist split.protocol=file split.file=a", r"^split\.group_by must be none for split\.protocol file"),

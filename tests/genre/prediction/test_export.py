@@ -19,7 +19,7 @@ from tests.conftest import tone
 from tests.genre.network.test_model_file import CONTENT
 from tests.genre.network.test_unet import TINY
 
-MUSICNN = {"sample_rate": 16000, "n_fft": 512, "hop_length": 256, "n_mels": 96}
+MUSICNN = {"sample_rate": 16000, "n_fft": 512, "hop_length": 256, "n_mels": 96, "f_max": 8000.0}
 
 
 def save(path, network, **content):

@@ -93,7 +93,7 @@ def test_a_missing_model_is_one_line(monkeypatch, capsys, tmp_path, song):
     [
         (
             "spectrogram",
-            {"sample_rate": 22050, "n_fft": 1 << 40, "hop_length": 1, "n_mels": 32},
+            {"sample_rate": 22050, "n_fft": 1 << 40, "hop_length": 1, "n_mels": 32, "f_max": 8000.0},
             r"n_fft must be in 64\.\.32768",
         ),
         ("spectrogram", [], "spectrogram.sample_rate is missing"),

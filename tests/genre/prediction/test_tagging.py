@@ -169,6 +169,11 @@ def test_what_is_no_journal_is_refused(tmp_path, content):
         tagging.read_journal(tmp_path / "a.csv")
 
 
+def test_a_journal_that_is_missing_is_told(tmp_path):
+    with pytest.raises(ValueError, match=r"none\.jsonl is missing; `genre tag --write` names the journal"):
+        tagging.read_journal(tmp_path / "none.jsonl")
+
+
 @pytest.mark.parametrize("content", [b'{"file": "a", "old": [], "new": 5}', b"[" * 100_000, b'{"file": 1}'])
 def test_lines_of_no_change_are_passed_over(tmp_path, content):
     path = tmp_path / "j.jsonl"

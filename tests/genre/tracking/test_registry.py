@@ -13,7 +13,7 @@ from tests.architecture import ROOT, closure
 from tests.conftest import tone
 
 SIZES = {"n_mels": 32, "clip_frames": 32, "network": "unet", "base_channels": 1}
-SPECTROGRAM = {"sample_rate": 8000, "n_fft": 512, "hop_length": 512, "n_mels": 32}
+SPECTROGRAM = {"sample_rate": 8000, "n_fft": 512, "hop_length": 512, "n_mels": 32, "f_max": 4000.0}
 CUTTING = {"clips_per_track": 2, "clip_frames": 32, "clip_spacing": "even"}
 
 
