@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from ruamel.yaml.error import YAMLError
 
 from genre.evaluation import metrics, predictions
 from genre.history import dvc_lock, revisions
 from genre.pipeline import tables
 
 PREDICTIONS = "metrics/predictions.csv"
+LOCK = "dvc.lock"
 NAMES = ("track", "subset", "actual", "predicted")  # columns of text, also where it looks like a number
 DRAWS = 10_000
 
@@ -133,7 +133,7 @@ def read(name: str) -> pd.DataFrame:
     where = str(path) if path.is_file() else f"{PREDICTIONS} of {name}"
     if name == "workspace" and not path.is_file():
         raise ValueError(f"{path} is missing; run in the repository's root, or `dvc repro` first, which makes it")
-    content = path.read_bytes() if path.is_file() else _of_revision(name)
+    content = path.read_bytes() if path.is_file() else _of_revision(name, PREDICTIONS)
     try:
         table = pd.read_csv(io.BytesIO(content), keep_default_na=False, dtype=dict.fromkeys(NAMES, str))
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
@@ -152,9 +152,9 @@ def recordings(name: str) -> dict[str, str]:
     if name != "workspace" and Path(name).is_file():
         return {}
     try:
-        text = Path("dvc.lock").read_bytes() if name == "workspace" else revisions.resolve([name])[0].read("dvc.lock")
-        return dvc_lock.recordings(text.decode(errors="replace"))
-    except (OSError, ValueError, YAMLError):
+        content = Path(LOCK).read_bytes() if name == "workspace" else _of_revision(name, LOCK)
+        return dvc_lock.recordings(content.decode(errors="replace"))
+    except (OSError, ValueError):
         return {}
 
 
@@ -168,20 +168,20 @@ def note(names: tuple[str, str]) -> str | None:
         return None
     return (
         f"note: {names[0]} and {names[1]} were made from other recordings ({', '.join(sorted({*first, *second}))} "
-        "differ); tracks of one name may be other ones, and then the comparison means nothing"
+        "differ); tracks with the same name may be different recordings, and then the comparison means nothing"
     )
 
 
-def _of_revision(name: str) -> bytes:
+def _of_revision(name: str, file: str) -> bytes:
+    """Reads a file of the one commit that a name stands for."""
     try:
         found = revisions.resolve([name])
         if len(found) != 1:
             raise ValueError(f"it names {len(found)} commits")
-        return found[0].read(PREDICTIONS)
+        return found[0].read(file)
     except ValueError as error:
         raise ValueError(
-            f"{name!r} must be a git revision or a DVC experiment that has {PREDICTIONS}, a CSV file, or `workspace`: "
-            f"{error}"
+            f"{name!r} must be a git revision or a DVC experiment that has {file}, a CSV file, or `workspace`: {error}"
         ) from error
 
 

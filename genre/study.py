@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from ruamel.yaml import YAML
 from tqdm import tqdm
 
 from genre import recipe, study_table
@@ -90,7 +89,8 @@ def run(runs: Sequence[Run], *, jobs: int) -> None:
         here = Settings.read(recipe.PARAMS).flat()
         for one in runs:
             if one.name in known:
-                check_same(one, flat_yaml(known[one.name].read("params.yaml")), here)
+                ran_with = known[one.name].read(str(recipe.PARAMS)).decode()
+                check_same(one, Settings.parse(ran_with, recipe.PARAMS).flat(), here)
     for one in tqdm([run for run in wanted if run.name not in queued], "queueing", unit="run", disable=None):
         _dvc("exp", "run", "--queue", "--name", one.name, *one.overrides())
     if wanted:
@@ -101,7 +101,7 @@ def run(runs: Sequence[Run], *, jobs: int) -> None:
 
 
 def check_same(one: Run, ran_with: Mapping[str, Any], here: Mapping[str, Any]) -> None:
-    """Checks that a run of an earlier call has the parameters that it would have now, as the new runs of its study.
+    """Checks that a run of an earlier call was made with the parameters that the new runs of its study will have.
 
     Args:
         one: The run.
@@ -109,7 +109,7 @@ def check_same(one: Run, ran_with: Mapping[str, Any], here: Mapping[str, Any]) -
         here: The same of params.yaml.
 
     Raises:
-        ValueError: It has not, so a table of both would mix, for example, two corpora.
+        ValueError: A parameter differs, so a table of all runs would mix, for example, two corpora.
     """
     now = {**here, **one.values()}
     other = [key for key in sorted({*now, *ran_with}) if now.get(key) != ran_with.get(key)]
@@ -119,11 +119,6 @@ def check_same(one: Run, ran_with: Mapping[str, Any], here: Mapping[str, Any]) -
             f"{ran_with.get(other[0])}, new runs would have {now.get(other[0])}; restore it, or give the study "
             "another name"
         )
-
-
-def flat_yaml(content: bytes) -> dict[str, Any]:
-    """Returns `section.key` -> value of a params file."""
-    return Settings(recipe.PARAMS, YAML(typ="safe", pure=True).load(content.decode())).flat()
 
 
 def queue_states() -> dict[str, str]:

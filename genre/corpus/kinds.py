@@ -43,8 +43,10 @@ def is_recording(path: Path) -> bool:
         OSError: The suffix is not known, and the file cannot be read.
     """
     suffix = path.suffix.lower()
-    if suffix in SUFFIXES or suffix in OTHERS or not path.is_file():
-        return suffix in SUFFIXES
+    if suffix in SUFFIXES:
+        return True
+    if suffix in OTHERS or not path.is_file():
+        return False
     with path.open("rb") as file:
         head = file.read(4096)
     return any(head.startswith(mark, place) for place, mark in MARKS) or _two_frames(head)

@@ -28,10 +28,11 @@ def is_at_hand(content: Mapping[str, Any], table: pd.DataFrame) -> bool:
 
     Args:
         content: The content of the model file.
-        table: The tracks: columns `track, genre, subset`. The cross-validation needs two training tracks of each genre.
+        table: The tracks: columns `track, genre, subset`. The baseline needs `head.LEAST_TRACKS` training tracks of
+            each genre.
     """
     fits = all(content["spectrogram"][name] == value for name, value in MUSICNN_SPECTROGRAM.items())
-    enough = table["genre"][table["subset"] == "train"].value_counts().min() >= 2
+    enough = table["genre"][table["subset"] == "train"].value_counts().min() >= head.LEAST_TRACKS
     return bool(fits and enough and content["network_params"]["network"] != "musicnn" and _is_installed())
 
 

@@ -80,12 +80,7 @@ def of_spectrograms(
         spectrogram: The section `spectrogram`, for the axes.
         augmentation: The section `augment`.
     """
-    frequencies = mel.mel_frequencies(
-        sample_rate=spectrogram.sample_rate,
-        n_fft=spectrogram.n_fft,
-        n_mels=spectrogram.n_mels,
-        f_max=spectrogram.f_max,
-    )
+    frequencies = mel.mel_frequencies(**spectrogram.model_dump(exclude={"hop_length"}))
     axes: dict[str, Any] = {
         "sample_rate": spectrogram.sample_rate, "hop_length": spectrogram.hop_length, "mel_frequencies": frequencies,
     }  # fmt: skip

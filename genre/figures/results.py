@@ -240,7 +240,7 @@ def baseline_comparison(scores: pd.DataFrame) -> Figure:
 
 
 def read_scores(folder: Path) -> dict[str, Any]:
-    """Reads what the systems reach from the folder `metrics`: system -> subset -> scores, in the order of tables."""
+    """Reads the scores of all systems from the folder `metrics`: system -> subset -> scores, in the order of tables."""
     scores = {"network": json.loads((folder / "metrics.json").read_text(encoding="utf-8"))}
     scores |= json.loads((folder / "baselines.json").read_text(encoding="utf-8"))
     return {system: scores[system] for system in sorted(scores, key=list(SYSTEM_NAMES).index)}

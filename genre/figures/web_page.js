@@ -151,7 +151,6 @@ function fillSelects() {
   const orders = labelled ? Object.keys(ORDERS) : ["lowest", "highest", "name"];
   options("order", orders.map((key) => [key, ORDERS[key][0]]), labelled ? "mistakes" : "name");
   byId("subset").parentElement.hidden = content.subsets.length < 2;
-  byId("seek").hidden = !content.tracks.some((track) => track.picture);
   byId("actual").parentElement.hidden = !labelled;
   byId("filters").addEventListener("input", update);
   byId("filters").addEventListener("submit", (event) => event.preventDefault());
@@ -358,6 +357,7 @@ document.addEventListener("keydown", (event) => {
 byId("more").addEventListener("click", addRows);
 drawHeadline();
 drawSystems();
+byId("seek").hidden = !content.tracks.some((track) => track.picture);
 drawLegend();
 fillSelects();
 update();

@@ -35,10 +35,7 @@ def read(text: str) -> Trained | None:
     Raises:
         ValueError: It is not YAML.
     """
-    try:
-        stages = dict((YAML(typ="safe", pure=True).load(text) or {}).get("stages", {}))
-    except (YAMLError, AttributeError) as error:
-        raise ValueError(f"dvc.lock must be YAML as DVC writes it: {error}") from error
+    stages = _stages(text)
     outs = {path: md5 for stage in stages.values() for path, md5 in _digests(stage, "outs").items()}
     if MODEL not in outs:
         return None
@@ -61,12 +58,23 @@ def recordings(text: str) -> dict[str, str]:
     """Returns path -> MD5 of the recordings in the text of dvc.lock; empty if there are none.
 
     A folder or archive of the user counts as a whole: one recording more is another MD5.
+
+    Raises:
+        ValueError: It is not YAML.
     """
-    stage = dict((YAML(typ="safe", pure=True).load(text) or {}).get("stages", {})).get("download", {})
+    stage = _stages(text).get("download", {})
     parameters = _parameters(stage)
     own = parameters.get("data.path") if parameters.get("data.source") == "local" else None
     found = {path: md5 for path, md5 in _digests(stage, "outs").items() if path == DATA[0]}
     return found | {path: md5 for path, md5 in _digests(stage, "deps").items() if path == own}
+
+
+def _stages(text: str) -> dict[str, Any]:
+    """Returns stage name -> what dvc.lock holds of it."""
+    try:
+        return dict((YAML(typ="safe", pure=True).load(text) or {}).get("stages", {}))
+    except (YAMLError, AttributeError) as error:
+        raise ValueError(f"dvc.lock must be YAML as DVC writes it: {error}") from error
 
 
 def _digests(stage: Mapping[str, Any], kind: str) -> dict[str, str]:

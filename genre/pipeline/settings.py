@@ -61,12 +61,17 @@ class Settings:
 
     @classmethod
     def read(cls, path: Path = Path("params.yaml"), overrides: Sequence[str] = ()) -> "Settings":
-        """Reads YAML 1.2 (so `3e-4` is a number) and applies overrides of the form `section.key=value`.
+        """Reads a params file and applies overrides of the form `section.key=value`.
 
         Raises:
             ValueError: The file is missing, not YAML, or not a mapping; or an override has another form.
         """
-        sections = _yaml(_text(path), f"{path}")
+        return cls.parse(_text(path), path, overrides)
+
+    @classmethod
+    def parse(cls, text: str, path: Path, overrides: Sequence[str] = ()) -> "Settings":
+        """Takes the text of a params file, YAML 1.2 (so `3e-4` is a number); see `read`. Messages name `path`."""
+        sections = _yaml(text, f"{path}")
         if not isinstance(sections, dict):
             raise ValueError(f"{path} must map section names to their keys, got {type(sections).__name__}")
         for override in overrides:

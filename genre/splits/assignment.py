@@ -108,10 +108,11 @@ def _together(
 
 
 def _albums(table: pd.DataFrame) -> list[tuple[str, ...]]:
-    """Lists the tracks of each album of data/tracks.csv: of one name and artist, or of one name and folder.
+    """Lists the tracks of each album of data/tracks.csv.
 
-    Albums of one name by two artists are two. The tracks of a compilation have several artists, but they are often in a
-    folder of their own; the folder of a genre is none.
+    Two tracks are of one album if its name and the artist are the same, so albums of one name by two artists are two.
+    The tracks of a compilation have several artists. They are of one album if its name and the folder are the same, and
+    the folder is not that of the whole genre.
     """
     rows = table.assign(album=_plain_names("album", table), artist=table["artist"].map(plain_name))
     rows = rows[rows["album"] != ""].assign(folder=rows["track"].str.rpartition("/")[0])

@@ -2,8 +2,7 @@
 
 Temperature scaling (Guo et al. 2017, "On calibration of modern neural networks", arXiv:1706.04599, section 4.2) divides
 the logits by one number, fitted on validation tracks: above 1 it makes a network less sure of itself, below 1 surer.
-A prior keeps few tracks from fitting an extreme one.
-The answer for a single clip stays the same.
+With few tracks, a prior keeps this number from extreme values. The answer for a single clip stays the same.
 
 Conventions: logits are `(track, clip, genre)` and `actual` is `(track,)`, the number of each track's genre. A track's
 probabilities are the mean of its clips', as everywhere in the pipeline.
@@ -45,12 +44,13 @@ def track_probabilities(logits: npt.NDArray[np.float64], temperature: float = 1.
 
 
 def fit_temperature(logits: npt.NDArray[np.float64], actual: npt.NDArray[np.int64]) -> float:
-    """Finds the most probable temperature in 0.05..20: that of the lowest log loss by track, for many tracks.
+    """Finds the temperature in 0.05..20 that is most probable, given the tracks and a prior.
 
-    Of few tracks nearly all may be correct. The log loss then falls down to the lowest temperature, at which every clip
-    has one genre with probability 1, and on other tracks it is higher than without a temperature. So the logarithm of
-    the temperature has a normal prior with mean 0, which weighs as much as the log loss of about one track: it decides
-    where the tracks do not, and hardly matters where there are a hundred.
+    With many tracks it is the temperature of the lowest log loss by track. With few tracks, nearly all of them may be
+    correct. The log loss of these tracks is then lowest at the lowest temperature, where every clip has one genre with
+    probability 1; on other tracks this temperature gives a higher log loss than none. The prior prevents that: the
+    logarithm of the temperature is normally distributed with mean 0. It weighs about as much as one track, so with a
+    hundred tracks it hardly matters.
 
     Args:
         logits: `(track, clip, genre)` of tracks that the network did not learn from.

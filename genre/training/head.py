@@ -19,6 +19,7 @@ from torch import nn
 Array = npt.NDArray[np.float64]
 
 SHRINKAGE = 0.9  # 0 is the sample covariance, 1 a multiple of the identity
+LEAST_TRACKS = 2  # of a genre: for the cross-validation, one to fit and one to predict
 INVERSE_PENALTY = 0.003  # the C of scikit-learn's logistic regression
 
 
@@ -56,7 +57,7 @@ def cross_validated_logits(
     Raises:
         ValueError: A genre has fewer than two tracks.
     """
-    if np.bincount(labels).min() < 2:
+    if np.bincount(labels).min() < LEAST_TRACKS:
         raise ValueError(f"cross-validation needs two tracks of each genre, got {np.bincount(labels).tolist()}")
     fold = np.empty(len(labels), np.int64)
     order = np.random.default_rng(seed).permutation(len(labels))

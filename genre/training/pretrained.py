@@ -21,7 +21,7 @@ from genre.spectrograms.clips import clips_of
 from genre.spectrograms.params import Clips
 from genre.spectrograms.store import SpectrogramStore
 from genre.training.checkpoint import UNUSABLE, TrainingState
-from genre.training.head import cross_validated_logits, fit_head
+from genre.training.head import LEAST_TRACKS, cross_validated_logits, fit_head
 
 TRACKS_AT_ONCE = 16  # between two checkpoints; some ten seconds on two cores
 
@@ -94,12 +94,13 @@ def fit(
 
 
 def _check_enough(genres: pd.Series) -> None:
-    """Checks, before the features are computed, that the cross-validation has two training tracks of each genre."""
+    """Checks, before the features are computed, that there are enough tracks to fit the head."""
     counts = genres.value_counts()
-    if counts.min() < 2:
+    if counts.min() < LEAST_TRACKS:
         raise ValueError(
-            f"train must have at least 2 tracks of each genre for model.network musicnn, {counts.idxmin()!r} has "
-            f"{counts.min()}; temperature and threshold come from cross-validation; add recordings of that genre"
+            f"train must have at least {LEAST_TRACKS} tracks of each genre for model.network musicnn, "
+            f"{counts.idxmin()!r} has {counts.min()}; temperature and threshold come from cross-validation; add "
+            "recordings of that genre"
         )
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from genre import study
 from genre.history import revisions
+from genre.pipeline.settings import Settings
 from tests.architecture import ROOT
 from tests.house import House
 
@@ -41,7 +42,7 @@ def test_a_study_that_cannot_be_run_is_refused_before_anything_is_queued(argumen
 
 
 def test_a_run_of_an_earlier_call_must_have_the_parameters_of_the_new_ones():
-    here = study.flat_yaml((ROOT / "params.yaml").read_bytes())
+    here = Settings.read(ROOT / "params.yaml").flat()
     one = study.Run("mine", "unet-long", "by-artist", 7)
     study.check_same(one, here | one.values(), here)
     with pytest.raises(ValueError, match=r"mine--unet-long-by-artist-7 ran with data\.seed 42, new runs would have 43"):
