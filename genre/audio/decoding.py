@@ -9,13 +9,10 @@ import numpy as np
 
 from genre.audio import reading
 from genre.audio.reading import Waveform
-from genre.audio.resampling import filter_reach, resample
+from genre.audio.resampling import filter_reach, period_ratio, resample
 
 BLOCK_SECONDS = 30  # bounds the memory that a recording of any length takes
 BLOCK_SAMPLES = 1 << 23  # of all channels; 30 s of what is usual have fewer
-# Rates without a common period (22 051 and 22 050 Hz) would need as many filters as samples a second: such a ratio is
-# rounded, by less than one part in a million. Every usual rate, up to 192 kHz, stays exact.
-LONGEST_PERIOD = 1280
 
 
 def decode(path: Path, sample_rate: int) -> Waveform:
@@ -32,17 +29,21 @@ def decode(path: Path, sample_rate: int) -> Waveform:
 
 
 def decode_blocks(path: Path, sample_rate: int) -> Iterator[Waveform]:
-    """Yields what `decode` returns, in blocks `(time,)` of about 30 s; joined, they are exactly the same samples.
+    """Yields what `decode` returns, in blocks `(time,)` of at most about 30 s; joined, they are the same samples.
 
     Raises:
         ValueError: As `decode`, also between two blocks.
         OSError: As `decode`.
     """
     with reading.opened(path) as reader:
-        ratio = Fraction(sample_rate, reader.sample_rate).limit_denominator(LONGEST_PERIOD)
+        blocks = map(reading.mono, reader.blocks())
+        if reader.sample_rate == sample_rate:
+            yield from blocks
+            return
+        ratio = period_ratio(reader.sample_rate, sample_rate)
         step = ratio.denominator
         length = step * max(1, min(BLOCK_SECONDS * reader.sample_rate, BLOCK_SAMPLES // reader.channels) // step)
-        yield from _resampled(_regrouped(map(reading.mono, reader.blocks()), length), ratio)
+        yield from _resampled(_regrouped(blocks, length), ratio)
 
 
 def _regrouped(blocks: Iterator[Waveform], length: int) -> Iterator[Waveform]:
@@ -67,9 +68,6 @@ def _resampled(blocks: Iterator[Waveform], ratio: Fraction) -> Iterator[Waveform
     The length of each block but the last must be a multiple of the ratio's denominator.
     """
     old, new = ratio.denominator, ratio.numerator
-    if old == new:
-        yield from blocks
-        return
     context = old * math.ceil(filter_reach(old, new) / old)
     before = np.zeros(0, np.float32)
     current = next(blocks, None)

@@ -4,17 +4,14 @@ The peaks are the constellation of A. Wang, "An industrial-strength audio search
 a recording is encoded in another format, made louder or softer, or cut.
 """
 
-import math
-
 import numpy as np
 import numpy.typing as npt
 from scipy import fft
 
 from genre.audio.mel import hann
+from genre.audio.resampling import period_ratio, resample
 
 RATE = 4800  # Hz; every recording is resampled to it first, because nothing above 2000 Hz is used
-PARTS_AT_ONCE = 8  # seconds that are resampled together
-PASSED_HERTZ = 2000
 WINDOW = 960  # samples, 0.2 s: long, so that notes outnumber drum hits among the peaks; bins are 5 Hz apart
 HOP = 120  # samples
 FRAME_SECONDS = HOP / RATE  # 0.025
@@ -36,7 +33,8 @@ def fingerprint(waveform: Samples, sample_rate: int) -> Fingerprint:
     another sample rate (8000 Hz or more) or level has nearly the same peaks, but power below -80 dB of full scale
     counts as silence.
     """
-    frames = _frames(_decimated(waveform, sample_rate))
+    ratio = period_ratio(sample_rate, RATE)
+    frames = _frames(resample(waveform, ratio.denominator, ratio.numerator))
     found = [np.zeros((0, 2), np.int32)]
     for first in range(0, len(frames), BLOCK_FRAMES):
         before = max(0, first - PEAK_FRAMES)  # with this context a block has the same peaks as the whole
@@ -46,46 +44,11 @@ def fingerprint(waveform: Samples, sample_rate: int) -> Fingerprint:
     return np.concatenate(found)
 
 
-def _decimated(waveform: Samples, sample_rate: int) -> Samples:
-    """Resamples to `RATE` by Fourier transforms of overlapping parts, of which the middle is kept (overlap-save).
-
-    The parts are a second or three periods of the two rates, so that each holds whole numbers of samples of both.
-    """
-    periods = math.gcd(sample_rate, RATE)  # in a second
-    old, new = sample_rate // periods, RATE // periods  # samples in one of them
-    size, edge = max(3, periods), math.ceil(periods / 20)  # in periods: the filter reaches over 1/20 s by far
-    step = size - 2 * edge
-    length = len(waveform) * RATE // sample_rate
-    count = 1 + length // (step * new)
-    padded = np.pad(waveform, (edge * old, (size + count * step) * old - len(waveform)))
-    parts = np.lib.stride_tricks.sliding_window_view(padded, size * old)[: count * step * old : step * old]
-    response = _low_pass(size * new, size * old)
-    decimated = np.empty((count, step * new), np.float32)
-    for first in range(0, count, PARTS_AT_ONCE):
-        chosen = slice(first, first + PARTS_AT_ONCE)
-        spectrum = fft.rfft(parts[chosen], axis=1)[:, : len(response)] * response
-        decimated[chosen] = fft.irfft(spectrum, size * new, axis=1)[:, edge * new : (size - edge) * new]
-    return decimated.reshape(-1)[:length]
-
-
-def _low_pass(new: int, old: int) -> Samples:
-    """Makes the response at each frequency up to `RATE / 2`: 1 where peaks are searched, falling as a cosine above.
-
-    Args:
-        new: Samples in a part at `RATE`.
-        old: Samples in it before; the response also corrects the scale of the transforms.
-    """
-    hertz = fft.rfftfreq(new, 1 / RATE)
-    fall = np.clip((hertz - PASSED_HERTZ) / (RATE / 2 - PASSED_HERTZ), 0, 1)
-    response: Samples = ((1 + np.cos(np.pi * fall)) / 2 * new / old).astype(np.float32)
-    return response
-
-
-def _frames(decimated: Samples) -> Samples:
+def _frames(samples: Samples) -> Samples:
     """Cuts a recording at `RATE` into overlapping frames, a view: `(frame, WINDOW)`."""
-    if len(decimated) < WINDOW:
+    if len(samples) < WINDOW:
         return np.zeros((0, WINDOW), np.float32)
-    return np.lib.stride_tricks.sliding_window_view(decimated, WINDOW)[::HOP]
+    return np.lib.stride_tricks.sliding_window_view(samples, WINDOW)[::HOP]
 
 
 def _power(frames: Samples) -> Samples:
@@ -96,7 +59,9 @@ def _power(frames: Samples) -> Samples:
     for first in range(0, len(frames), FRAMES_AT_ONCE):
         chosen = slice(first, first + FRAMES_AT_ONCE)
         spectrum = fft.rfft(frames[chosen] * window, axis=1)[:, LOW_BIN:HIGH_BIN]
-        power[chosen] = spectrum.real**2 + spectrum.imag**2 + FLOOR
+        np.square(spectrum.real, out=power[chosen])
+        power[chosen] += np.square(spectrum.imag)
+    power += FLOOR
     return power
 
 

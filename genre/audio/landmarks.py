@@ -16,6 +16,7 @@ from genre.audio.fingerprints import HIGH_BIN, PEAK_FRAMES, Fingerprint
 
 PARTNERS = 5  # of a peak: any two of them form a landmark with the peak
 MAX_FRAMES, MAX_BINS = 63, 63  # from the first peak of a landmark to the others
+PLACES_NEARBY = (2 * MAX_BINS + 1) * (MAX_FRAMES + 1)  # where one of them can be
 OCCURRENCES = 3  # of one landmark in a track that are used; more add nothing, and the time grows with their square
 SAMPLED = 3  # one in so many landmarks is used, the same ones in every track: they are enough
 MOST_EQUAL = 1000  # equal landmarks that each is compared with: bounds the time if thousands of tracks are alike
@@ -92,43 +93,51 @@ def _blocks(fingerprints: Sequence[Fingerprint]) -> Iterator[tuple[Integers, Int
 
 
 def _landmarks(peaks: Integers, owner: Integers, low: int, high: int) -> tuple[Integers, Integers]:
-    """Joins each peak with a bin in `low..high - 1` to every two of the next ones: hashes of the three, and places."""
+    """Joins each peak with a bin in `low..high - 1` to every two of the next ones: hashes of the three, and places.
+
+    The hash is a number with three digits: the bin of the first peak, and where the two others are from it.
+    """
     chosen = np.flatnonzero((peaks[:, 1] >= low) & (peaks[:, 1] < high))
-    partners = _partners(peaks, owner, chosen)
-    hashes, places = [], []
-    for second, third in combinations(partners.T, 2):
-        there = third >= 0  # partners fill a row from the left, so there is a second one as well
-        first = chosen[there]
-        hashed = peaks[first, 1]
-        for other in (second[there], third[there]):
-            away = peaks[other] - peaks[first]
-            hashed = (hashed * (2 * MAX_BINS + 1) + away[:, 1] + MAX_BINS) * (MAX_FRAMES + 1) + away[:, 0]
-        kept = hashed % SAMPLED == 0
-        hashes.append(hashed[kept])
-        places.append((owner[first[kept]] << FRAME_BITS) + peaks[first[kept], 0])
-    return np.concatenate(hashes), np.concatenate(places)
+    frames, bins = peaks[chosen].T
+    digits = _partners(peaks, owner, chosen)  # -1 where there is no partner
+    first = bins * PLACES_NEARBY + digits
+    places = (owner[chosen] << FRAME_BITS) + frames
+    # Which landmarks are used depends on the hash modulo SAMPLED, found here without the hash: most are not used.
+    rest, rest_first = (digits % SAMPLED).astype(np.int8), (first * PLACES_NEARBY % SAMPLED).astype(np.int8)
+    hashes, placed = [], []
+    for second, third in combinations(range(PARTNERS), 2):
+        sampled = (rest_first[second] + rest[third]) % SAMPLED == 0
+        kept = np.flatnonzero(sampled & (digits[third] >= 0))  # if there is a third peak, there is a second
+        hashes.append(first[second, kept] * PLACES_NEARBY + digits[third, kept])
+        placed.append(places[kept])
+    return np.concatenate(hashes), np.concatenate(placed)
 
 
 def _partners(peaks: Integers, owner: Integers, chosen: Integers) -> Integers:
     """Finds for each chosen peak the next ones of its track that are near, -1 where there are fewer.
 
     Returns:
-        Their numbers: `(chosen peak, PARTNERS)`.
+        Where each is from the chosen peak, frames and bins as one number below `PLACES_NEARBY`:
+        `(PARTNERS, chosen peak)`.
     """
-    partners = np.full((len(chosen), PARTNERS), -1)
+    partners = np.full((PARTNERS, len(chosen)), -1)
     count = np.zeros(len(chosen), np.int64)
+    frames, bins = (np.ascontiguousarray(part) for part in peaks.T)
     rows = np.arange(len(chosen))
     for step in range(1, len(peaks)):
         rows = rows[chosen[rows] + step < len(peaks)]
-        first, other = chosen[rows], chosen[rows] + step
-        away = peaks[other] - peaks[first]
-        near = (away[:, 0] <= MAX_FRAMES) & (owner[other] == owner[first]) & (count[rows] < PARTNERS)
-        rows, away = rows[near], away[near]
+        first = chosen[rows]
+        other = first + step
+        later = frames[other] - frames[first]
+        near = (later <= MAX_FRAMES) & (owner[other] == owner[first])
+        rows, later, higher = rows[near], later[near], bins[other[near]] - bins[first[near]]
         if not len(rows):
             break
-        joined = rows[(away[:, 0] > 0) & (np.abs(away[:, 1]) <= MAX_BINS)]
-        partners[joined, count[joined]] = chosen[joined] + step
+        joining = np.flatnonzero((later > 0) & (np.abs(higher) <= MAX_BINS))
+        joined = rows[joining]
+        partners[count[joined], joined] = (higher[joining] + MAX_BINS) * (MAX_FRAMES + 1) + later[joining]
         count[joined] += 1
+        rows = rows[count[rows] < PARTNERS]
     return partners
 
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from scipy import fft, sparse
 
 FLOOR_DECIBELS = 80.0
-BLOCK_FRAMES = 64  # frames that are transformed together: they stay in the processor's cache
+BLOCK_FRAMES = 32  # frames that are transformed together: they stay in the processor's cache
 
 Values = npt.NDArray[np.float32]
 

@@ -6,6 +6,7 @@ are the rows of one sparse matrix, as the mel filters of `genre.audio.mel` are. 
 """
 
 import math
+from fractions import Fraction
 from functools import cache
 
 import numpy as np
@@ -15,9 +16,17 @@ from scipy import sparse
 CROSSINGS = 6  # zero crossings of the filter on each side
 ROLLOFF = 0.99  # the filter's cutoff, as a share of half the lower sample rate
 GROUPED = 256  # samples that one product must at least compute: short periods are put together
-FRAMES_AT_ONCE = 64  # products that are computed together: they stay in the processor's cache
+FRAMES_AT_ONCE = 128  # products that are computed together: they stay in the processor's cache
+# Rates without a common period (22 051 and 22 050 Hz) would need as many filters as samples a second: such a ratio is
+# rounded, by less than one part in a million. Every usual rate, up to 192 kHz, stays exact.
+LONGEST_PERIOD = 1280
 
 Samples = npt.NDArray[np.float32]
+
+
+def period_ratio(old_rate: int, new_rate: int) -> Fraction:
+    """Returns `new_rate / old_rate`: numerator and denominator are the samples of one period after and before."""
+    return Fraction(new_rate, old_rate).limit_denominator(LONGEST_PERIOD)
 
 
 def resample(waveform: Samples, old: int, new: int) -> Samples:
@@ -28,8 +37,8 @@ def resample(waveform: Samples, old: int, new: int) -> Samples:
 
     Args:
         waveform: The recording.
-        old: Its sample rate, divided by the greatest common divisor of both.
-        new: The sample rate wanted, likewise.
+        old: Its samples in one period of both sample rates: the denominator of `period_ratio`.
+        new: The samples wanted in that period: the numerator.
     """
     if old == new:
         return waveform

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from genre.corpus import archives, composing, gtzan, mirrors
+from genre.corpus import archives, gtzan, mirrors
 from genre.corpus.params import Data
 
 
@@ -22,6 +22,8 @@ def obtain(data: Data, gtzan_folder: Path, incoming: Path) -> Path:
         ValueError: There is nothing at `data.path`, the archive is damaged, or no mirror can be reached.
     """
     if data.source == "synthetic":
+        from genre.corpus import composing  # it imports scipy.signal, which takes a second
+
         composing.compose_corpus(incoming, tracks_per_genre=data.tracks_per_genre, seed=data.seed)
         return incoming
     if data.source == "local":

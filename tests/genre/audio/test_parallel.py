@@ -1,10 +1,13 @@
 import os
+import platform
+import resource
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 
@@ -68,3 +71,18 @@ if __name__ == "__main__":
     parent.wait()
     assert not psutil.wait_procs(children, timeout=30)[1]
     parent.stdout.close()
+
+
+def page_faults(item: int) -> int:
+    """Makes and drops arrays as large as recordings; returns how many pages of memory the system had to hand out."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    arrays = [np.full(700_000, item, np.float32) for _ in range(4)]
+    del arrays
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the setting is of glibc")
+def test_the_memory_of_a_recording_serves_the_next_one():
+    first, *others = map_files(page_faults, range(5), processes=1)
+    assert first > 2000
+    assert max(others) < 100

@@ -1,18 +1,16 @@
-from fractions import Fraction
-
 import numpy as np
 import pytest
 import torch
 
-from genre.audio.resampling import resample
+from genre.audio.resampling import period_ratio, resample
 from tests.conftest import tone
 
 RATES = [8000, 11025, 16000, 22050, 22051, 32000, 44056, 44100, 48000, 96000, 192000]
 
 
 def ratio(old, new):
-    """The two rates without their common divisor, as `decoding` gives them."""
-    fraction = Fraction(new, old).limit_denominator(1280)
+    """The samples of one period of both rates."""
+    fraction = period_ratio(old, new)
     return fraction.denominator, fraction.numerator
 
 
