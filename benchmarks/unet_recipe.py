@@ -23,6 +23,7 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
+from genre.evaluation.merging import merge_clips
 from genre.network.hardware import Hardware, choose_hardware, seed_everything
 from genre.network.inference import compute_logits
 from genre.network.unet import GenreNet
@@ -170,7 +171,7 @@ class Experiment:
         )
         logits = compute_logits(network, torch.from_numpy(clips), hardware=self.hardware)
         by_clip = logits.softmax(1).view(len(tracks), CLIPS, -1).double().numpy()
-        by_track, actual = by_clip.mean(axis=1), np.array(labels)
+        by_track, actual = merge_clips(by_clip), np.array(labels)
         correct = by_track.argmax(axis=1) == actual
         clips_correct = (by_clip.argmax(axis=2) == actual[:, None]).sum(axis=1)
         row = {

@@ -69,7 +69,7 @@ def bootstrap_difference(only_a: int, only_b: int, tracks: int, *, seed: int = 0
 
 
 def compare(a: pd.DataFrame, b: pd.DataFrame, *, names: tuple[str, str], subset: str | None = None) -> Comparison:
-    """Compares two prediction tables (a row a clip, or a row a track) by track: the mean probability over its clips.
+    """Compares two prediction tables (a row a clip, or a row a track) by track; clips are merged as in evaluation.
 
     Args:
         a: Columns `track, subset, actual`, and a probability for each genre.

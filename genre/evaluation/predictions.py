@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from genre.evaluation import merging
 from genre.pipeline.tables import CLIP_PREDICTIONS
 
 
@@ -34,7 +35,7 @@ def genres_of(predictions: pd.DataFrame) -> list[str]:
 
 
 def by_track(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Merges the clips of each track: the mean of their probabilities, and the most probable genre.
+    """Merges the clips of each track (see `merging.merge_clips`), and finds the most probable genre.
 
     Of genres with equal probabilities the first column is taken.
 
@@ -42,6 +43,8 @@ def by_track(predictions: pd.DataFrame) -> pd.DataFrame:
         Columns `track, subset, actual, predicted`, then a probability for each genre; sorted by track.
     """
     genres = genres_of(predictions)
-    merged = predictions.groupby(["track", "subset", "actual"], as_index=False, sort=True)[genres].mean()
+    logs = predictions.assign(**dict(zip(genres, merging.logarithms(predictions[genres].to_numpy()).T, strict=True)))
+    merged = logs.groupby(["track", "subset", "actual"], as_index=False, sort=True)[genres].mean()
+    merged[genres] = merging.from_logarithms(merged[genres].to_numpy())
     merged.insert(3, "predicted", [genres[place] for place in merged[genres].to_numpy().argmax(axis=1)])
     return merged

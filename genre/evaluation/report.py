@@ -32,7 +32,7 @@ def per_genre(of_clips: pd.DataFrame, subsets: Sequence[str]) -> dict[str, dict[
     """Computes precision, recall, F1 and support of each genre over tracks: subset -> genre -> score -> value.
 
     Args:
-        of_clips: Clip predictions; the probabilities of a track are the mean over its clips.
+        of_clips: Clip predictions; the probabilities of a track are merged from its clips.
         subsets: Those that are scored.
     """
     tracks = predictions.by_track(of_clips)

@@ -112,7 +112,7 @@ def _cells(scores: Mapping[str, Any], subsets: Sequence[str]) -> list[tuple[str,
 
 def _notes(tracks: Sequence[ListedTrack], unsure_below: float) -> Iterator[str]:
     if 0 < unsure_below <= 1:
-        yield f"Unsure: the mean probability of the predicted genre is below {unsure_below:.1%}, the model's threshold."
+        yield f"Unsure: the probability of the predicted genre is below {unsure_below:.1%}, the model's threshold."
     elif unsure_below > 1:
         yield "Unsure: training found no threshold above which the model is right often enough, so all tracks are."
     pictures = sum(track.picture is not None for track in tracks)

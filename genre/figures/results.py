@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from genre.evaluation.bins import CALIBRATION_BINS, confidence_bins
+from genre.evaluation.merging import merge_clips
 from genre.figures.page import (
     BLUE,
     DARK,
@@ -186,7 +187,7 @@ def reliability(confidence: Values, correct: npt.NDArray[np.bool_], *, title: st
 def predictions_over_time(
     probabilities: Values, starts_seconds: Sequence[float], clip_seconds: float, genres: Sequence[str], title: str
 ) -> Figure:
-    """Draws what the model predicts along a track, and beside it as a whole (mean probability of the clips).
+    """Draws what the model predicts along a track, and beside it as a whole (see `genre.evaluation.merging`).
 
     Each clip is drawn where it is. Where clips overlap, such as the last two, the mean of them is drawn; what no clip
     covers stays blank.
@@ -203,10 +204,10 @@ def predictions_over_time(
     time, whole = figure.subplots(1, 2, sharey=True, width_ratios=[4, 1])
     mesh = time.pcolormesh(edges, np.arange(len(genres) + 1) - 0.5, covered.T, cmap=SHARES, vmin=0, vmax=1)
     time.set(title=title, xlabel=f"time, s (clips of {clip_seconds:.1f} s)", xlim=(min(edges[0], 0), edges[-1]))
-    means = probabilities.mean(axis=0)
-    bars = whole.barh(np.arange(len(genres)), means, color=BLUE)
-    whole.bar_label(bars, [f"{mean:.0%}" for mean in means], padding=2)
-    whole.set(xlabel="mean of the clips", xlim=(0, 1.35), xticks=[])
+    merged = merge_clips(probabilities)
+    bars = whole.barh(np.arange(len(genres)), merged, color=BLUE)
+    whole.bar_label(bars, [f"{share:.0%}" for share in merged], padding=2)
+    whole.set(xlabel="as a whole", xlim=(0, 1.35), xticks=[])
     whole.tick_params(axis="y", length=0)
     name_ticks(time.yaxis, genres, reverse=True)
     colour_bar(figure, mesh, [time, whole], "probability")

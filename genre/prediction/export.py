@@ -31,7 +31,8 @@ multiples of hop_length, with zeros beyond both ends; multiply by a periodic Han
 of the real Fourier transform; sum it by n_mels triangular filters of area 1 from 0 Hz to f_max, with \
 centres evenly spaced on Slaney's mel scale (librosa's default); divide by the largest value of the recording; take \
 1 + log10(x) / 8 and at least 0; round to float16; cut windows of clip_frames frames. The probabilities of a clip are \
-softmax(logits / calibration.temperature), those of a recording the mean over its clips. If the highest of them is \
+softmax(logits / calibration.temperature), those of a recording softmax(mean of its clips' \
+logits / calibration.temperature). If the highest of them is \
 below calibration.unsure_below, the prediction is unsure."""
 
 

@@ -24,7 +24,7 @@ def write_predictions_page(pairs: Sequence[tuple[Path, Prediction]], html_path: 
         title=f"Predicted genres of {len(tracks)} recording{'s' if len(tracks) > 1 else ''}",
         lead="What the trained model predicts, as a whole and over time.",
         genres=first.genres, clip_seconds=first.clip_seconds, tracks=tracks, headline=_headline(tracks),
-        notes=["Unsure: the mean probability of the predicted genre is below the threshold that training found."],
+        notes=["Unsure: the probability of the predicted genre is below the threshold that training found."],
     )  # fmt: skip
     web_page.write(content, html_path.resolve())  # a link stays a link
 

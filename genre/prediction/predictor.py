@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from genre.evaluation.merging import merge_clips
 from genre.prediction import preparation
 
 # Windows that the network computes at once: more take no less time on a CPU, and each takes some 7 MB (musicnn: 30).
@@ -19,7 +20,7 @@ class Prediction:
 
     Attributes:
         genres: Their names, in the order of the probabilities.
-        probabilities: `(genre,)`, the mean over the clips.
+        probabilities: `(genre,)`, merged from the clips; see `genre.evaluation.merging`.
         clips: `(clip, genre)`.
         starts: `(clip,)`, the time at which each clip begins, in seconds.
         clip_seconds: Length of a clip.
@@ -27,7 +28,7 @@ class Prediction:
     """
 
     genres: list[str]
-    probabilities: npt.NDArray[np.float32]
+    probabilities: npt.NDArray[np.float64]
     clips: npt.NDArray[np.float32]
     starts: npt.NDArray[np.float64]
     clip_seconds: float
@@ -95,9 +96,9 @@ class Predictor:
             )
             for first in range(0, len(starts), BATCH)
         ])  # fmt: skip
-        mean = probabilities.mean(axis=0)
-        unsure = bool(mean.max() < self._trained.unsure_below)
-        return Prediction(self.genres, mean, probabilities, np.array(starts) * hop, frames * hop, unsure)
+        merged = merge_clips(probabilities)
+        unsure = bool(merged.max() < self._trained.unsure_below)
+        return Prediction(self.genres, merged, probabilities, np.array(starts) * hop, frames * hop, unsure)
 
     def step_frames(self, step_seconds: float | None) -> int:
         """Returns the frames from the beginning of a window to that of the next one; see `predict`.

@@ -1,5 +1,6 @@
 import numpy as np
 import pandas as pd
+import pytest
 
 from genre.evaluation import predictions
 from genre.pipeline import tables
@@ -24,11 +25,14 @@ def test_genres_are_the_columns_beside_those_of_the_table():
     assert predictions.genres_of(table_of([("t", 0, "test", "z", "y", 0.1, 0.9)], genres=("z", "y"))) == ["z", "y"]
 
 
-def test_a_track_is_the_mean_of_its_clips():
+def test_the_clips_of_a_track_are_merged_by_their_geometric_mean():
     table = table_of([
         ("t", 0, "test", "a", "a", 0.9, 0.1),
         ("t", 1, "test", "a", "b", 0.4, 0.6),
         ("u", 0, "test", "b", "a", 0.5, 0.5),
     ])  # fmt: skip
     tracks = predictions.by_track(table)
-    assert tracks[["track", "predicted", "a"]].to_numpy().tolist() == [["t", "a", 0.65], ["u", "a", 0.5]]
+    assert tracks[["track", "predicted"]].to_numpy().tolist() == [["t", "a"], ["u", "a"]]
+    odds = ((0.9 / 0.1) * (0.4 / 0.6)) ** 0.5
+    assert tracks["a"].tolist() == pytest.approx([odds / (1 + odds), 0.5])
+    assert (tracks["a"] + tracks["b"]).tolist() == pytest.approx([1, 1])

@@ -108,7 +108,7 @@ def test_a_perfectly_calibrated_model_has_no_calibration_error():
     assert figure.axes[0].get_title("left").endswith("expected calibration error 0.0%")
 
 
-def test_predictions_over_time_show_each_clip_where_it_is_and_the_mean():
+def test_predictions_over_time_show_each_clip_where_it_is_and_the_whole():
     probabilities = np.array([[0.5, 0.3, 0.2], [0.7, 0.1, 0.2]])
     time, whole, _ = result_figures.predictions_over_time(probabilities, [0.0, 5.0], 4.0, SHORT, "song.mp3").axes
     mesh = time.collections[0]
@@ -120,7 +120,7 @@ def test_predictions_over_time_show_each_clip_where_it_is_and_the_mean():
     assert labels(time.yaxis) == SHORT
     assert time.get_ylim() == (2.5, -0.5)
     assert (time.get_title("left"), time.get_xlabel()) == ("song.mp3", "time, s (clips of 4.0 s)")
-    assert [text.get_text() for text in whole.texts] == ["60%", "20%", "20%"]
+    assert [text.get_text() for text in whole.texts] == ["61%", "18%", "21%"]  # the geometric mean
 
 
 def test_where_two_clips_overlap_their_mean_is_drawn():

@@ -6,6 +6,7 @@ import pytest
 import soundfile
 
 from genre import cli
+from genre.evaluation.merging import merge_clips
 from genre.network import model_file, unet
 from genre.prediction import predictor
 from tests.conftest import RATE, tone
@@ -27,11 +28,11 @@ def genre(monkeypatch, *words):
     return end.value.code
 
 
-def test_probabilities_are_the_mean_over_the_clips(model_pt, song):
+def test_probabilities_are_merged_from_the_clips(model_pt, song):
     predicted = predictor.Predictor(model_pt).predict(song)
     assert predicted.clips.shape == (5, 3)
     assert predicted.probabilities.sum() == pytest.approx(1)
-    assert predicted.probabilities == pytest.approx(predicted.clips.mean(axis=0))
+    assert predicted.probabilities == pytest.approx(merge_clips(predicted.clips))
     assert predicted.genre in CONTENT["genres"]
     assert predicted.starts[0] == 0
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
+from genre.evaluation.merging import merge_clips
 from genre.training.calibration import fit_temperature, track_probabilities, unsure_threshold
 
 
@@ -53,9 +54,9 @@ def test_a_temperature_above_one_makes_every_answer_less_sure_and_changes_none()
     assert (after.argmax(axis=1) == before.argmax(axis=1)).all()
 
 
-def test_a_track_has_the_mean_of_its_clips_probabilities():
-    logits = np.log([[[0.8, 0.2], [0.4, 0.6]]])
-    np.testing.assert_allclose(track_probabilities(logits), [[0.6, 0.4]])
+def test_clips_are_merged_as_in_evaluation():
+    clips = softmax(np.random.default_rng(0).normal(size=(7, 5, 3)), axis=2)
+    np.testing.assert_allclose(track_probabilities(np.log(clips)), merge_clips(clips))
 
 
 def test_the_threshold_lies_below_the_last_track_that_keeps_the_expected_share():
