@@ -39,8 +39,10 @@ def _listed(path: Path, predicted: Prediction, html_path: Path) -> ListedTrack:
 
 
 def _headline(tracks: list[ListedTrack]) -> list[Number]:
-    """Counts the recordings of the most frequent genres, and those for which the model is unsure."""
+    """Counts the recordings of the most frequent genres, of the others, and those for which the model is unsure."""
     sure = Counter(track.predicted for track in tracks if not track.unsure)
-    numbers = [Number(str(count), genre) for genre, count in sure.most_common(GENRES_SHOWN)]
+    shown = sure.most_common(GENRES_SHOWN)
+    others = sure.total() - sum(count for _, count in shown)
     unsure = sum(track.unsure for track in tracks)
-    return [*numbers, Number(str(unsure), "unsure")] if unsure else numbers
+    numbers = [*((genre, count) for genre, count in shown), ("other genres", others), ("unsure", unsure)]
+    return [Number(str(count), name) for name, count in numbers if count]

@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from genre.prediction import predictions_page
 from genre.prediction.predictions_page import write_predictions_page
 from genre.prediction.predictor import Prediction
 from tests.conftest import tone
@@ -35,3 +36,12 @@ def test_a_page_of_predictions_lists_plays_and_filters_recordings_of_no_known_ge
         page.locator("#predicted").select_option("")
         page.locator("#outcome").select_option("unsure")
         assert page.locator("#list .name").all_inner_texts() == ["music/last.flac"]
+
+
+def test_the_numbers_at_the_head_add_up_to_all_recordings(tmp_path, monkeypatch):
+    monkeypatch.setattr(predictions_page, "GENRES_SHOWN", 1)
+    predictions = [predicted(0.9, 0.1), predicted(0.8, 0.2), predicted(0.2, 0.8), predicted(0.5, 0.5, unsure=True)]
+    pairs = [(tmp_path / f"{number}.wav", prediction) for number, prediction in enumerate(predictions)]
+    predictions_page.write_predictions_page(pairs, tmp_path / "genres.html")
+    with chromium() as browser, opened(browser, tmp_path / "genres.html") as page:
+        assert page.locator("#headline div").all_inner_texts() == ["2\njazz", "1\nother genres", "1\nunsure"]
