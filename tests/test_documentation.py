@@ -101,6 +101,10 @@ def house(tmp_path_factory) -> House:
     shutil.copytree(base / "home/Music/by-genre/high/artist 0/album 0", base / "home/Music/unsorted")
     house = House(base / "house", base / "home/Music/by-genre")
     house.environment["HOME"] = str(base / "home")
+    params = house.root / "params.yaml"
+    text = params.read_text(encoding="utf-8")
+    assert "epochs: 2\n" in text
+    params.write_text(text.replace("epochs: 2\n", "epochs: 30\n"), encoding="utf-8")  # a model that is sure gives tags
     for key in ("name", "email"):
         house.run("git", "config", f"user.{key}", "a")  # as the README asks for
     soundfile.write(house.root / "song.wav", tone(2000, 7.0), RATE)
