@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import re
 import shutil
 import subprocess
@@ -157,3 +158,22 @@ def test_no_page_names_a_file_of_the_package_that_is_gone():
             r"`((?:genre|stages|benchmarks|tests)/[\w/]+\.py)`", document.read_text(encoding="utf-8")
         ):
             assert (ROOT / name).is_file(), f"{document.name}: {name}"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_row_of_a_table_has_as_many_cells_as_its_head(document):
+    lines = re.sub(r"`[^`\n]*`", "``", document.read_text(encoding="utf-8")).splitlines()
+    head = ""
+    for number, line in enumerate(lines, 1):
+        head = (head or line) if line.startswith("|") else ""
+        assert line.count("|") == head.count("|") or not head, f"{document.name}:{number}"
+
+
+def test_the_results_in_the_readme_are_those_of_the_metrics():
+    scores = json.loads((ROOT / "metrics/metrics.json").read_text(encoding="utf-8"))
+    cells = []
+    for subset in ("valid", "test"):
+        by_track, low, high = (scores[subset][f"track_accuracy{end}"] for end in ("", "_low", "_high"))
+        cells += [f"{by_track:.1%} ({low:.1%} to {high:.1%})", f"{scores[subset]['clip_accuracy']:.1%}"]
+    text = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Results, and what they mean")[2]
+    assert re.search(r"^\| the network \| (.*) \|$", text, re.M)[1].split(" | ") == cells
