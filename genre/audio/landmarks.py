@@ -16,7 +16,7 @@ from genre.audio.fingerprints import HIGH_BIN, PEAK_FRAMES, Fingerprint
 
 PARTNERS = 5  # of a peak: any two of them form a landmark with the peak
 MAX_FRAMES, MAX_BINS = 63, 63  # from the first peak of a landmark to the others
-PLACES_NEARBY = (2 * MAX_BINS + 1) * (MAX_FRAMES + 1)  # where one of them can be
+PLACES_NEARBY = (2 * MAX_BINS + 1) * (MAX_FRAMES + 1)  # possible positions of one of them, relative to the first
 OCCURRENCES = 3  # of one landmark in a track that are used; more add nothing, and the time grows with their square
 SAMPLED = 3  # one in so many landmarks is used, the same ones in every track: they are enough
 MOST_EQUAL = 1000  # equal landmarks that each is compared with: bounds the time if thousands of tracks are alike
@@ -95,7 +95,8 @@ def _blocks(fingerprints: Sequence[Fingerprint]) -> Iterator[tuple[Integers, Int
 def _landmarks(peaks: Integers, owner: Integers, low: int, high: int) -> tuple[Integers, Integers]:
     """Joins each peak with a bin in `low..high - 1` to every two of the next ones: hashes of the three, and places.
 
-    The hash is a number with three digits: the bin of the first peak, and where the two others are from it.
+    The hash is a number with three digits: the bin of the first peak, and the positions of the two others relative to
+    it.
     """
     chosen = np.flatnonzero((peaks[:, 1] >= low) & (peaks[:, 1] < high))
     frames, bins = peaks[chosen].T
@@ -117,7 +118,7 @@ def _partners(peaks: Integers, owner: Integers, chosen: Integers) -> Integers:
     """Finds for each chosen peak the next ones of its track that are near, -1 where there are fewer.
 
     Returns:
-        Where each is from the chosen peak, frames and bins as one number below `PLACES_NEARBY`:
+        Their positions relative to the chosen peak, frames and bins as one number below `PLACES_NEARBY`:
         `(PARTNERS, chosen peak)`.
     """
     partners = np.full((PARTNERS, len(chosen)), -1)

@@ -14,9 +14,9 @@ from typing import TypeVar
 from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
 PATIENCE = 600.0  # seconds for one file; three hours of sound take a busy core about one minute
-# Bytes that the allocator of Linux (glibc) keeps when memory is freed. By its own choice it would give that of each
-# recording back to the system and ask for it again for the next one, which takes a seventh of the time.
-KEPT_MEMORY = {"MALLOC_TOP_PAD_": str(1 << 25)}
+# Bytes of freed memory that a process keeps. Without this setting glibc, the C library of Linux, gives the memory of
+# each recording back to the system and asks for it again for the next recording, which takes a seventh of the time.
+KEPT_MEMORY = 1 << 25
 FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM)
 
 Item = TypeVar("Item")
@@ -43,8 +43,7 @@ class Processes:
 
     def __init__(self, count: int) -> None:
         self.count = count
-        for name, size in KEPT_MEMORY.items():
-            os.environ.setdefault(name, size)  # for the processes only: it is read when one starts
+        os.environ.setdefault("MALLOC_TOP_PAD_", str(KEPT_MEMORY))  # read by each process when it starts
         self._pool = ProcessPool(count, initializer=_begin, context=get_context("spawn"))
 
     def submit(self, function: Callable[[Item], Result], item: Item, patience: float) -> Callable[[], Result | Failure]:

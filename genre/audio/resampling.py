@@ -25,7 +25,11 @@ Samples = npt.NDArray[np.float32]
 
 
 def period_ratio(old_rate: int, new_rate: int) -> Fraction:
-    """Returns `new_rate / old_rate`: numerator and denominator are the samples of one period after and before."""
+    """Returns `new_rate / old_rate`, in lowest terms.
+
+    The denominator is the number of samples before resampling in one common period of both rates, the numerator that
+    after it.
+    """
     return Fraction(new_rate, old_rate).limit_denominator(LONGEST_PERIOD)
 
 

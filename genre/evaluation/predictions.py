@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy.special import softmax
 
 from genre.evaluation import merging
 from genre.pipeline.tables import CLIP_PREDICTIONS
@@ -45,6 +46,6 @@ def by_track(predictions: pd.DataFrame) -> pd.DataFrame:
     genres = genres_of(predictions)
     logs = predictions.assign(**dict(zip(genres, merging.logarithms(predictions[genres].to_numpy()).T, strict=True)))
     merged = logs.groupby(["track", "subset", "actual"], as_index=False, sort=True)[genres].mean()
-    merged[genres] = merging.from_logarithms(merged[genres].to_numpy())
+    merged[genres] = softmax(merged[genres].to_numpy(), axis=1)
     merged.insert(3, "predicted", [genres[place] for place in merged[genres].to_numpy().argmax(axis=1)])
     return merged

@@ -6,8 +6,8 @@ from torch import Tensor, nn
 from genre.network.hardware import Hardware, explained
 from genre.network.musicnn.network import Musicnn
 
-# Clips at a time. On a CPU the activations of more would need blocks of memory so large (32 MB) that the system's
-# allocator takes each from the kernel and gives it back, which takes a quarter of the time.
+# Clips at a time. On a CPU, more clips would have activations of over 32 MB. glibc asks the system for memory of this
+# size each time and gives it back, which takes a quarter of the time.
 BATCH_ON_CPU, BATCH_ON_GPU = 16, 256
 
 

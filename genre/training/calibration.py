@@ -15,7 +15,8 @@ from scipy.special import softmax
 
 LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE = 0.05, 20.0
 PRIOR_DEVIATION = 1.0  # of the temperature's natural logarithm
-TARGET = 0.93  # of the answers that are to be correct: on other artists than those of training, some 3 points fewer are
+# The share of the answers that is expected to be correct. On artists outside of the training set, 3 points fewer were.
+TARGET = 0.93
 LEAST_PROBABILITY = 1e-7  # as in the log loss of genre.evaluation.metrics
 NEVER_ANSWER = 1.01  # above every probability
 
