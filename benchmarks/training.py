@@ -73,9 +73,9 @@ UNET = {
         "mask_fill": "mean", "noise_probability": 0.35, "noise_level": 0.1,
         "shift_probability": 0.35, "shift_step": 8, "shift_steps": 3,
         "time_mask_probability": 0.35, "time_masks": 3, "time_mask_frames": 6, "mel_mask_probability": 0.35,
-        "mel_masks": 2, "mel_mask_bands": 10, "band_limit_probability": 0.0, "band_limit_lowest": 80,
+        "mel_masks": 2, "mel_mask_bands": 10, "band_limit_probability": 0.0, "band_limit_lowest": 0.625,
         "band_limit_slope": 16, "equaliser_probability": 0.0, "equaliser_level": 0.1, "hole_probability": 0.0,
-        "hole_lowest": 64, "hole_frames": 3,
+        "hole_lowest": 0.5, "hole_frames": 3,
     },
     "train": {
         "batch_size": 16, "optimizer": "adamw", "learning_rate": 3e-3, "schedule": "one-cycle", "weight_decay": 0.01,

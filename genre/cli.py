@@ -23,7 +23,8 @@ def main() -> None:
                 f"genre {arguments.command} must run in the repository's root, but {Path.cwd()} has no dvc.yaml; "
                 "change into the root and run it again"
             )
-        raise SystemExit(arguments.run(arguments))
+        status = arguments.run(arguments)
+    raise SystemExit(status)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -194,7 +195,8 @@ def _experiments(_: argparse.Namespace) -> int:
     from genre.history import experiments
     from genre.pipeline.settings import Settings
 
-    console, notes = Console(), Console(stderr=True)
+    # On a narrow terminal its lines are folded there: within the table, names and values would be cut off.
+    console, notes = Console(width=max(experiments.NARROWEST, Console().width)), Console(stderr=True)
     with notes.status("reading the experiments of DVC"):
         rows = experiments.read(Settings.read().flat())
     console.print(experiments.table(rows, console.width))

@@ -198,7 +198,7 @@ def as_json(found: Comparison) -> str:
         "chance": found.p >= metrics.ALPHA, "differing": found.differing.to_dict("records"),
         "sentence": sentence(found),
     }  # fmt: skip
-    return json.dumps(values, indent=2, ensure_ascii=False)
+    return json.dumps(values, indent=2)
 
 
 def as_text(found: Comparison) -> str:

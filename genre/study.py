@@ -26,6 +26,7 @@ PROTOCOLS: dict[str, dict[str, Any]] = {
 }
 SYSTEMS = (study_table.NETWORK, "linear", "svm_mfcc", "majority")
 POLL_SECONDS = 2.0
+WAITING = ("Queued", "Running")  # states of DVC's queue
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,9 @@ def run(runs: Sequence[Run], *, jobs: int) -> None:
         ValueError: DVC refuses a run, or one fails; the message names it and the log to look at. Or a run that DVC
             knows has other parameters than it would have now.
     """
-    known, queued = {revision.experiment: revision for revision in revisions.experiments()}, queue_states()
+    if jobs < 1:
+        raise ValueError(f"--jobs must be at least 1, got {jobs}")
+    known, states = {revision.experiment: revision for revision in revisions.experiments()}, queue_states()
     wanted = [run for run in runs if run.name not in known]
     if wanted:
         here = Settings.read(recipe.PARAMS).flat()
@@ -91,7 +94,10 @@ def run(runs: Sequence[Run], *, jobs: int) -> None:
             if one.name in known:
                 ran_with = known[one.name].read(str(recipe.PARAMS)).decode()
                 check_same(one, Settings.parse(ran_with, recipe.PARAMS).flat(), here)
-    for one in tqdm([run for run in wanted if run.name not in queued], "queueing", unit="run", disable=None):
+    to_queue = [run for run in wanted if states.get(run.name) not in WAITING]
+    for one in tqdm(to_queue, "queueing", unit="run", disable=None):
+        if one.name in states:  # it failed, or its experiment was removed: DVC would not run it again
+            _dvc("queue", "remove", one.name)
         _dvc("exp", "run", "--queue", "--name", one.name, *one.overrides())
     if wanted:
         # Not by `_dvc`: the workers inherit its pipes, so that reading them would last until the queue is empty.
@@ -129,15 +135,15 @@ def queue_states() -> dict[str, str]:
 
 def _wait(names: set[str]) -> None:
     with tqdm(total=len(names), desc="running", unit="run", disable=None) as bar:
+        ended: set[str] = set()
         while True:
-            states = {name: state for name, state in queue_states().items() if name in names}
-            failed = sorted(name for name, state in states.items() if state == "Failed")
-            if failed:
+            states = queue_states()
+            missing = sorted(names - {revision.experiment for revision in revisions.experiments()})
+            before, ended = ended, {name for name in missing if states.get(name) not in WAITING}
+            if failed := sorted(before & ended):  # once may be a moment between two states
                 raise ValueError(f"run {failed[0]} failed; `dvc queue logs {failed[0]}` says why, then run again")
-            known = {revision.experiment for revision in revisions.experiments()}
-            done = len(names & known)
-            bar.update(done - bar.n)
-            if done == len(names):
+            bar.update(len(names) - len(missing) - bar.n)
+            if not missing:
                 return
             time.sleep(POLL_SECONDS)
 

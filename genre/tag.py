@@ -23,6 +23,15 @@ def main(arguments: argparse.Namespace) -> int:
     """Says which genre each recording's tags would get; `--write` writes them, and `--undo` restores the old ones."""
     if bool(arguments.undo) == bool(arguments.paths):
         raise ValueError("genre tag takes files and folders, or --undo JOURNAL; give one of the two")
+    if arguments.journal and not arguments.write:
+        raise ValueError(
+            "--journal must come with --write, since nothing is noted where nothing is written; add --write"
+        )
+    given = {"--write": arguments.write, "--only-untagged": arguments.only_untagged, "--step": arguments.step}
+    if arguments.undo and any(given.values()):
+        raise ValueError(
+            f"--undo must stand alone, got {next(name for name in given if given[name])} too; leave it out"
+        )
     return _undo(arguments.undo) if arguments.undo else _tag(arguments)
 
 
@@ -38,15 +47,25 @@ def _tag(arguments: argparse.Namespace) -> int:
         _check_genres(predictor.genres)
         journal = tagging.Journal(arguments.journal or _journal_of_today()) if arguments.write else None
         with closing(journal) if journal else nullcontext():
-            for answer in predicted(predictor, recordings, arguments.step):
-                done[_one(answer, journal)] += 1
+            try:
+                for answer in predicted(predictor, recordings, arguments.step):
+                    done[_one(answer, journal)] += 1
+            except BaseException:
+                if journal:
+                    _tell_journal(journal)
+                raise
     tell(_summary(done))
     changed = done["added"] + done["replaced"]
     if changed and journal:
-        tell(f"journal: {journal.path}; `genre tag --undo {journal.path}` takes the changes back")
+        _tell_journal(journal)
     elif changed:
         tell("nothing was written; add --write to write the genres")
     return 2 if found.problems or done["failed"] else 0
+
+
+def _tell_journal(journal: tagging.Journal) -> None:
+    if journal.path.is_file() and journal.path.stat().st_size:
+        tell(f"journal: {journal.path}; `genre tag --undo {journal.path}` takes the changes back")
 
 
 def _check_genres(genres: Sequence[str]) -> None:
@@ -98,18 +117,18 @@ def _one(answer: "Answer", journal: tagging.Journal | None) -> str:
         old, new = tags.read(answer.path), answer.prediction.genre
         shown = ", ".join(tags.names(old)) or "no genre"
         if answer.prediction.unsure:
-            _show(answer.path, f"{shown}, unsure: left as it is")
-            return "unsure"
-        if new.casefold() in (name.casefold() for name in tags.names(old)):
-            _show(answer.path, f"{shown}, as it is")
-            return "already"
-        if journal:
-            tagging.change(answer.path, [new], journal)
+            outcome, line = "unsure", f"{shown}, unsure: left as it is"
+        elif new.casefold() in (name.casefold() for name in tags.names(old)):
+            outcome, line = "already", f"{shown}, as it is"
+        else:
+            outcome, line = "replaced" if tags.names(old) else "added", f"{shown} -> {new}"
+            if journal:
+                tagging.change(answer.path, [new], journal)
     except (ValueError, OSError) as error:
         _tell_failed(answer.path, error)
         return "failed"
-    _show(answer.path, f"{shown} -> {new}")
-    return "replaced" if tags.names(old) else "added"
+    _show(answer.path, line)  # not in the `try`: that nobody reads the output is no fault of the recording
+    return outcome
 
 
 def _show(path: Path, line: str) -> None:

@@ -4,6 +4,7 @@ Processes that compose and decode import this file again. They need nothing of w
 where it is used.
 """
 
+import os
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,12 +21,13 @@ def main(
 ) -> None:
     """Writes the folder of recordings, the table of tracks, the list of excluded files and the corpus in numbers.
 
-    A folder of the user is read where it is, and nothing is copied: the table then has absolute paths, and the folder
-    of recordings stays empty.
+    A folder of the user is read where it is, and nothing is copied: the table then has its path, and the folder of
+    recordings stays empty.
     """
     from genre.console.progress import activity
 
     with activity("fetching or making the recordings, and decoding them"):
+        from genre.console import messages
         from genre.corpus import associations, folder, losses, sources, tracks
         from genre.corpus.params import Data
         from genre.pipeline import files, tables
@@ -33,7 +35,10 @@ def main(
         data, incoming = settings.load(Data), audio.with_name(".incoming")
         shutil.rmtree(incoming, ignore_errors=True)  # of a run that was killed
         try:
-            root = folder.genre_root(sources.obtain(data, gtzan, incoming))
+            place = sources.obtain(data, gtzan, incoming)
+            root = folder.genre_root(place, data.path if data.source == "local" else "the archive")
+            if root != place:
+                print(f"the genres are the folders of {messages.printable(str(root.relative_to(place)))}")
             scanned = folder.scan(root, min_seconds=data.min_seconds)
             with files.replacing_folder(audio) as new:
                 new.mkdir(parents=True)
@@ -43,13 +48,22 @@ def main(
                     (new / "README.txt").write_text(README)
         finally:
             shutil.rmtree(incoming, ignore_errors=True)
-    usable, excluded = tracks.tables_of(scanned, None if root.is_relative_to(incoming) else root.absolute())
+    usable, excluded = tracks.tables_of(scanned, None if root.is_relative_to(incoming) else _named(root, audio))
     tables.write_csv(excluded, excluded_csv)
     tables.write_csv(usable, tracks_csv)
     association = associations.associations(scanned)
     files.write_json(associations.summary(scanned, association), corpus_json)
-    print(*losses.lines(scanned, association), f"each excluded file is in {excluded_csv}", sep="\n")
+    lines = [*losses.lines(scanned, association), f"each excluded file is in {excluded_csv}"]
+    print(*map(messages.printable, lines), sep="\n")
     tracks.check_enough(tables.read_tracks(tracks_csv), tracks_csv, excluded_csv)
+
+
+def _named(root: Path, audio: Path) -> Path:
+    """Returns how the table names the user's folder: by its absolute path, or from `audio` if data.path is relative.
+
+    A relative data.path is a folder of this project, whose copy or new place has the recordings as well.
+    """
+    return root if root.is_absolute() else Path(os.path.relpath(root, audio))
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ def main(settings: "Settings", audio: Path, tracks_csv: Path, values: Path, inde
     marks: dict[str, Fingerprint] = {}
 
     def spectrograms() -> "Iterator[tuple[str, np.ndarray]]":
-        paths = [(audio / file).absolute() for file in table["file"]]  # of the user's own folder they are absolute
+        paths = [(audio / file).absolute() for file in table["file"]]  # those of the user's own folder may be absolute
         for track, (mel_specgram, mark) in zip(table["track"], features.analyse_all(paths, section), strict=True):
             marks[track] = mark
             yield track, mel_specgram

@@ -23,7 +23,9 @@ MARKS = (b"RIFF", b"RIFX", b"FORM", b".snd", b"dns.")
 ID3_FORMATS: dict[bytes, Any] = {b"WAVE": WAVE, b"AIFF": AIFF, b"AIFC": AIFF}
 # What mutagen raises for damaged files; beside its own errors, Ogg pages without packets cause an IndexError.
 DAMAGED_TAGS = (MutagenError, LookupError, struct.error)
-BESIDE = 0.02  # share of the file that need not be samples
+# So much of a file need not be samples: what a short header needs, or samples of so many seconds, less than the losses
+# that are reported.
+HEADER_BYTES, BESIDE_SECONDS = 512, 0.1
 
 
 class PlainReader:
@@ -60,10 +62,12 @@ class PlainReader:
     def agrees_with(self, window: Window) -> bool:
         """Returns whether the file is plain, and holds samples but for a small rest.
 
-        If a header states too little, the file is left to FFmpeg, which finds out what it holds.
+        If there is more, the header may state too little, or there are long tags: the file is left to FFmpeg, with
+        which all bytes are accounted for.
         """
-        held = self._file.frames * self._frame_bytes
-        return bool(self.format and self.codec) and window.size - held <= max(4096, BESIDE * window.size)
+        rest = window.size - self._file.frames * self._frame_bytes
+        most = max(HEADER_BYTES, BESIDE_SECONDS * self.sample_rate * self._frame_bytes)
+        return bool(self.format and self.codec) and rest <= most
 
     def blocks(self, length: int) -> Iterator[npt.NDArray[np.float32]]:
         """Yields `(time, channel)`, `length` samples each, the last one fewer."""

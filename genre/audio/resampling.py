@@ -18,7 +18,7 @@ ROLLOFF = 0.99  # the filter's cutoff, as a share of half the lower sample rate
 GROUPED = 256  # samples that one product must at least compute: short periods are put together
 FRAMES_AT_ONCE = 128  # products that are computed together: they stay in the processor's cache
 # Rates without a common period (22 051 and 22 050 Hz) would need as many filters as samples a second: such a ratio is
-# rounded, by less than one part in a million. Every usual rate, up to 192 kHz, stays exact.
+# rounded, by less than one part in ten thousand. Every usual rate, up to 192 kHz, stays exact.
 LONGEST_PERIOD = 1280
 
 Samples = npt.NDArray[np.float32]

@@ -1,5 +1,7 @@
 """Checks all of params.yaml before any stage works, so that a mistake of the last stage does not cost the first one."""
 
+import math
+
 from genre.audio.params import Spectrogram
 from genre.corpus.params import Data
 from genre.network.params import MUSICNN_SPECTROGRAM, Model
@@ -55,10 +57,11 @@ def _check_pretrained(settings: Settings) -> None:
 def _check_shortest_track(settings: Settings) -> None:
     """Checks that the shortest recording that is kept has as many frames as a clip."""
     split, spectrogram = settings.load(Split), settings.load(Spectrogram)
-    frames = split.clip_frames - 2  # the last frame is centred on the end of the track, and resampling may round
+    frames = split.clip_frames - 1  # the first frame is centred on the start of the track, so a frame has no length
     needed = frames * spectrogram.hop_length / spectrogram.sample_rate
     if settings.load(Data).min_seconds < needed:
         raise ValueError(
             f"data.min_seconds must be at least the length of a clip (split.clip_frames {split.clip_frames}: "
-            f"{needed:.2f} s), got {settings.load(Data).min_seconds:g}; raise it, or lower split.clip_frames"
+            f"{math.ceil(100 * needed) / 100:.2f} s), got {settings.load(Data).min_seconds:g}; raise it, or lower "
+            "split.clip_frames"
         )

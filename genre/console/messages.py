@@ -21,8 +21,9 @@ def one_line_errors() -> Iterator[None]:
     before = signal.signal(signal.SIGTERM, _end)
     try:
         yield
+        _flush()
     except BrokenPipeError:  # such as `| head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left to flush goes nowhere
+        _discard_output()
         raise SystemExit(141) from None
     except (ValueError, OSError) as error:
         fail(_told(error))
@@ -37,6 +38,23 @@ def one_line_errors() -> Iterator[None]:
         fail("interrupted; run again to go on", 130)
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _flush() -> None:
+    """Writes out what was printed: at the end of Python, an error of that would be two lines and another status."""
+    try:
+        if sys.stdout is not None:  # None if the process was started without
+            sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        _discard_output()
+        raise OSError(error.errno, error.strerror, "standard output") from error
+
+
+def _discard_output() -> None:
+    """Lets go nowhere what is left to write to standard output."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _end(number: int, frame: FrameType | None) -> None:

@@ -11,13 +11,15 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, cast
 
 from genre.pipeline import files
 
 CHUNK = 1 << 20
+# Of the members of a zip archive: a flag, and a value of `create_system`.
+UTF8_NAME, MADE_ON_WINDOWS = 0x800, 0
 DECOMPRESSORS: dict[bytes, Callable[[Path], Any]] = {
     b"\x1f\x8b": gzip.GzipFile,
     b"BZh": bz2.BZ2File,
@@ -118,14 +120,28 @@ def _zip_members(path: Path, most_bytes: int) -> Iterator[tuple[tarfile.TarInfo,
         for entry in archive.infolist():
             if entry.flag_bits & 1:
                 raise ValueError(f"{entry.filename!r} is encrypted")
-            member = tarfile.TarInfo(entry.filename)
+            member = tarfile.TarInfo(_zip_name(entry))
             kind = stat.S_IFMT(entry.external_attr >> 16)  # 0 if the archive was not made on Unix
             regular = tarfile.REGTYPE if kind in (0, stat.S_IFREG) else tarfile.SYMTYPE
-            member.type = tarfile.DIRTYPE if entry.is_dir() else regular
+            is_folder = member.name.endswith("/")
+            member.type = tarfile.DIRTYPE if is_folder else regular
             with archive.open(entry) as content:
                 counted = _Counted(content, most_bytes)
-                yield member, None if entry.is_dir() else cast(IO[bytes], counted)
+                yield member, None if is_folder else cast(IO[bytes], counted)
                 most_bytes = counted.left
+
+
+def _zip_name(entry: zipfile.ZipInfo) -> str:
+    """Returns the name of a member, with `/` between folders and at the end of a folder's name.
+
+    The standard knows two encodings, and a flag says which. The archiver of macOS writes UTF-8 without the flag, and
+    some of Windows write a backslash instead of `/`.
+    """
+    name = entry.filename
+    if not entry.flag_bits & UTF8_NAME:
+        with suppress(UnicodeError):
+            name = name.encode("cp437").decode()
+    return name.replace("\\", "/") if entry.create_system == MADE_ON_WINDOWS else name
 
 
 def _write(member: tarfile.TarInfo, content: IO[bytes] | None, folder: Path) -> None:

@@ -54,20 +54,33 @@ class ScannedFile:
         return (self.recording.album if self.recording else "") or (folders[-1] if folders else "")
 
 
-def genre_root(folder: Path) -> Path:
+def genre_root(folder: Path, name: str) -> Path:
     """Returns the folder that holds the genres' folders: `folder`, or a folder below it.
 
-    If only one folder holds recordings, and it has folders with recordings in it, they are taken for the genres. This
-    finds `genres/` in GTZAN's archive, and `Data/genres_original/` in its copy on Kaggle.
+    If only one folder holds recordings, and it has nothing but folders with recordings in it, they are taken for the
+    genres. This finds `genres/` in GTZAN's archive, and `Data/genres_original/` in its copy on Kaggle. A folder with
+    recordings of its own is a genre, and its folders are albums.
+
+    Args:
+        folder: The unpacked archive, or the user's folder.
+        name: What to call it in messages.
 
     Raises:
         ValueError: There are no folders with recordings in them.
     """
     holders = [child for child in sorted(folder.iterdir()) if _holds_recordings(child)]
     if not holders:
-        raise ValueError(f"{folder} must hold a folder per genre with recordings in it, found none")
-    if len(holders) == 1 and any(_holds_recordings(child) for child in holders[0].iterdir()):
-        return genre_root(holders[0])
+        loose = sum(path.parent == folder for path in _recordings(folder))
+        raise ValueError(
+            f"{name} must hold a folder for each genre with recordings in it, found none, and {loose} recordings that "
+            "are in no folder"
+        )
+    if len(holders) == 1:
+        below = [path for path in holders[0].iterdir() if not path.name.startswith(".")]
+        if any(map(_holds_recordings, below)) and not any(
+            path.is_file() and kinds.is_recording(path) for path in below
+        ):
+            return genre_root(holders[0], name)
     return folder
 
 

@@ -25,8 +25,8 @@ def tables_of(scanned: Iterable[ScannedFile], root: Path | None) -> tuple[pd.Dat
 
     Args:
         scanned: The files of the corpus.
-        root: The user's own folder, which is read where it is; then the column `file` holds absolute paths. None if the
-            recordings were moved to the folder of the stage's output.
+        root: The user's own folder, which is read where it is, as the column `file` is to name it: absolute, or from
+            the folder of the stage's output. None if the recordings were moved to that folder.
 
     Returns:
         The columns of data/tracks.csv, and those of data/excluded.csv.
@@ -41,6 +41,8 @@ def tables_of(scanned: Iterable[ScannedFile], root: Path | None) -> tuple[pd.Dat
     usable["track"] = names(list(usable["file"]))
     if root is not None:
         usable["file"] = [str(root / file) for file in usable["file"]]
+    for column in ("artist", "album"):
+        usable[column] = [name if not name.startswith(FORMULA_STARTS) else f"'{name}" for name in usable[column]]
     excluded = [(harmless(file.file), file.reason) for file in scanned if file.reason]
     return (
         usable[list(TRACKS)].sort_values("track", ignore_index=True),
@@ -49,11 +51,18 @@ def tables_of(scanned: Iterable[ScannedFile], root: Path | None) -> tuple[pd.Dat
 
 
 def check_enough(usable: pd.DataFrame, tracks_csv: Path, excluded_csv: Path) -> None:
-    """Checks that there are at least two genres to tell apart.
+    """Checks that there are at least two genres to tell apart, and that their names can be told apart.
 
     Raises:
-        ValueError: There is one.
+        ValueError: There is one, or two have names that differ only in how Unicode writes an accented letter.
     """
+    for _, alike in usable.groupby(usable["genre"].str.normalize("NFC"))["genre"]:
+        first, *others = alike.unique()
+        if others:
+            raise ValueError(
+                f"{tracks_csv} must hold genres with different names, {first!r} and {others[0]!r} look alike: Unicode "
+                f"has two ways to write them, {first!a} and {others[0]!a}; put their recordings into one folder"
+            )
     if usable["genre"].nunique() < 2:
         raise ValueError(
             f"{tracks_csv} must hold at least 2 genres, got only {usable['genre'].iloc[0]!r}; {excluded_csv} lists "

@@ -80,16 +80,17 @@ def features(clips: npt.NDArray[np.float16]) -> dict[str, Features]:
 
 
 def fitted_clips(genres: Sequence[str]) -> npt.NDArray[np.int64]:
-    """Returns the numbers of the training clips that the systems are fitted to: all, or every nth one of each genre.
+    """Returns the numbers of the training clips that the systems are fitted to: all, or a share of each genre's.
 
-    There are at most about `MOST_FITTED` of them.
+    There are at most about `MOST_FITTED` of them, drawn at random, always the same ones. Every nth clip would take the
+    same place of each track, such as its beginning.
 
     Args:
         genres: The genre of each training clip.
     """
     nth = -(-len(genres) // MOST_FITTED)
-    labels = pd.Series(genres, dtype=str)
-    return np.flatnonzero(labels.groupby(labels).cumcount() % max(1, nth) == 0)
+    shuffled = pd.Series(genres, dtype=str).sample(frac=1, random_state=0)
+    return np.sort(shuffled.index[shuffled.groupby(shuffled).cumcount() % max(1, nth) == 0])
 
 
 def predict_all(table: pd.DataFrame, genres: Sequence[str], seen: Mapping[str, Features]) -> dict[str, pd.DataFrame]:

@@ -2,7 +2,8 @@
 
 Conventions: `actual` comes before `predicted`; labels are the genres' names; probabilities are `(item, genre)` with
 the genres in alphabetical order, the order of the columns in metrics/predictions.csv. A track's probabilities are the
-mean over its clips'. Intervals are 95 % and by track, since the clips of a track are not independent of each other.
+geometric mean of its clips' (`merging.merge_clips`). Intervals are 95 % and by track, since the clips of a track are
+not independent of each other.
 """
 
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from scipy.stats import binomtest
-from sklearn.metrics import accuracy_score, f1_score, precision_recall_fscore_support
+from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, precision_recall_fscore_support
 
 from genre.evaluation.bins import CALIBRATION_BINS, confidence_bins
 from genre.evaluation.predictions import by_track, genres_of
@@ -69,15 +70,14 @@ def _check_sizes(name: str, labels: int, predictions: int) -> None:
 def bootstrap_macro_f1(actual: Sequence[str], predicted: Sequence[str], *, seed: int = 0) -> tuple[float, float]:
     """Returns the 95 % percentile interval of the macro F1 over 2000 draws of tracks with replacement (Efron 1979).
 
-    A genre that a draw misses is left out of that draw's mean. All draws are counted at once, as confusion matrices.
+    A genre that a draw misses is left out of that draw's mean. A draw of tracks is a draw of how many of them are in
+    each cell of the confusion matrix, so the memory does not grow with the tracks.
     """
     _check_sizes("bootstrap_macro_f1", len(actual), len(predicted))
     genres = sorted(set(actual) | set(predicted))
-    cells = [genres.index(a) * len(genres) + genres.index(p) for a, p in zip(actual, predicted, strict=True)]
-    draws = np.random.default_rng(seed).integers(0, len(cells), (BOOTSTRAP_DRAWS, len(cells)))
-    counts = np.zeros((BOOTSTRAP_DRAWS, len(genres) ** 2))  # (draw, actual and predicted)
-    np.add.at(counts, (np.arange(BOOTSTRAP_DRAWS)[:, None], np.asarray(cells)[draws]), 1)
-    confusion = counts.reshape(-1, len(genres), len(genres))
+    cells = confusion_matrix(actual, predicted, labels=genres).ravel()
+    draws = np.random.default_rng(seed).multinomial(len(actual), cells / len(actual), BOOTSTRAP_DRAWS)
+    confusion = draws.reshape(-1, len(genres), len(genres))  # (draw, actual, predicted)
     support, guessed = confusion.sum(axis=2), confusion.sum(axis=1)  # (draw, genre)
     f1 = 2 * np.diagonal(confusion, axis1=1, axis2=2) / np.maximum(support + guessed, 1)
     scores = (f1 * (support > 0)).sum(axis=1) / (support > 0).sum(axis=1)

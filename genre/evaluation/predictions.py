@@ -44,7 +44,8 @@ def by_track(predictions: pd.DataFrame) -> pd.DataFrame:
         Columns `track, subset, actual, predicted`, then a probability for each genre; sorted by track.
     """
     genres = genres_of(predictions)
-    logs = predictions.assign(**dict(zip(genres, merging.logarithms(predictions[genres].to_numpy()).T, strict=True)))
+    logs = predictions.copy()
+    logs[genres] = merging.logarithms(predictions[genres].to_numpy())
     merged = logs.groupby(["track", "subset", "actual"], as_index=False, sort=True)[genres].mean()
     merged[genres] = softmax(merged[genres].to_numpy(), axis=1)
     merged.insert(3, "predicted", [genres[place] for place in merged[genres].to_numpy().argmax(axis=1)])

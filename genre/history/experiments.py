@@ -18,6 +18,7 @@ LEGEND = (
     "workspace holds, + the best on valid of those with the same recordings and split. `genre compare A B` says "
     "whether two differ by more than chance."
 )
+NARROWEST = 80  # columns that the table needs
 WIDE = 110  # columns of a terminal that has room for the accuracy by clip too
 
 Row = Mapping[str, Any]
@@ -60,10 +61,18 @@ def read(params: Mapping[str, Any]) -> list[Experiment]:
 
     Args:
         params: `section.key` -> value of params.yaml; only these names are compared.
+
+    Raises:
+        ValueError: DVC cannot read them, for example outside of a git repository.
     """
     import dvc.api
+    from dvc.exceptions import DvcException
 
-    return experiments(dvc.api.exp_show(), params.keys())
+    try:
+        rows = dvc.api.exp_show()
+    except DvcException as error:
+        raise ValueError(f"DVC must be able to read the experiments, got: {error}; try `dvc exp show`") from error
+    return experiments(rows, params.keys())
 
 
 def experiments(rows: Sequence[Row], names: Sequence[str] | Any) -> list[Experiment]:

@@ -30,7 +30,7 @@ def as_json(path: Path, predicted: "Prediction") -> str:
             {"start_seconds": round(float(start), 2), **predicted.by_genre(clip)}
             for clip, start in enumerate(predicted.starts)
         ],
-    }, ensure_ascii=False)  # fmt: skip
+    })  # fmt: skip
 
 
 def check_output(path: Path, suffix: str, option: str) -> None:
@@ -76,8 +76,12 @@ def write_table(answers: Sequence["Answer"], genres: Sequence[str], path: Path) 
 
 
 def _cell(path: Path) -> str:
-    """Returns the path as it is safe in a spreadsheet, which runs a cell that begins with `=` as a formula."""
-    return f"./{path}" if str(path).startswith(("=", "+", "-", "@", "\t", "\r")) else str(path)
+    """Returns the path as it is safe in a spreadsheet, which runs a cell that begins with `=` as a formula.
+
+    A carriage return, which would end the row, is written as an escape.
+    """
+    text = str(path).replace("\r", "\\r")
+    return f"./{text}" if text.startswith(("=", "+", "-", "@", "\t")) else text
 
 
 def _said(predicted: "Prediction | None", genres: Sequence[str]) -> list[str | float]:

@@ -68,7 +68,8 @@ def has_genre(path: Path) -> bool:
 def write(path: Path, genres: Sequence[str]) -> None:
     """Writes genres into the tags of a file, in place; an empty list removes the entry.
 
-    ID3 tags keep their version, 2.3 or 2.4. Of an ID3v1 tag beside them only the genre changes.
+    ID3 tags keep their version, 2.3 or 2.4; those of 2.2 become 2.3. Of an ID3v1 tag beside them only the genre
+    changes.
 
     Raises:
         ValueError: As `read`, or the tags cannot be written.
@@ -80,6 +81,10 @@ def write(path: Path, genres: Sequence[str]) -> None:
     options: dict[str, Any] = {}
     if type(file) in WITH_ID3:
         version = V24 if file.tags.version >= (2, 4) else V23
+        if file.tags.version < (2, 3) and file.tags.unknown_frames:  # they have names of three letters there
+            raise ValueError(
+                "its tags are ID3v2.2 and hold frames that cannot be kept; convert them to 2.3 or 2.4 first"
+            )
         options = {"v2_version": version, "v23_sep": None}
         file.tags.setall("TCON", [_frame(genres)] if genres else [])
     elif genres:

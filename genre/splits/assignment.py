@@ -1,6 +1,7 @@
 """Assigns each track of a corpus to a subset, by the section `split` of params.yaml."""
 
 import unicodedata
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -57,7 +58,7 @@ def groups_of(
 def _subset_list(section: Split, table: pd.DataFrame, gtzan_folder: Path, lists: Path) -> pd.DataFrame:
     if section.protocol == "fault-filtered":
         return gtzan.filtered_split(gtzan_folder)
-    wanted = _user_table("split.file", section.file, lists, tables.SUBSET_LIST)
+    wanted = _user_table("split.file", section.file, lists, tables.SUBSET_LIST, table["track"])
     unknown = sorted(set(wanted["track"]) - set(table["track"]))
     if unknown:
         raise ValueError(
@@ -67,15 +68,27 @@ def _subset_list(section: Split, table: pd.DataFrame, gtzan_folder: Path, lists:
     return wanted
 
 
-def _user_table(name: str, file: str | None, lists: Path, columns: tuple[str, ...]) -> pd.DataFrame:
-    """Reads a table of the user, which must be in the folder of lists, so that DVC notices a change of it."""
+def _user_table(
+    name: str, file: str | None, lists: Path, columns: tuple[str, ...], tracks: Iterable[str]
+) -> pd.DataFrame:
+    """Reads a table of the user, which must be in the folder of lists, so that DVC notices a change of it.
+
+    Unicode writes an accented letter in two ways, and a file's name may have another one than the list. Where only that
+    differs, the table gets the name that the track has in the corpus.
+    """
     path = lists / Path(str(file)).name
     if str(file) not in (path.name, str(path)):
         raise ValueError(f"{name} must name a table in {lists}, got {file!r}; move it there, so that DVC sees changes")
     if not path.is_file():
         raise ValueError(f"{name} must name a table in {lists}, there is no {path.name}; in a temporary or queued "
                          f"experiment it must be known to git: git add {path}")  # fmt: skip
-    return tables.read_csv(path, columns)
+    table, known = tables.read_csv(path, columns), set(tracks)
+    composed = {unicodedata.normalize("NFC", track): track for track in known}
+    table["track"] = [
+        track if track in known else composed.get(unicodedata.normalize("NFC", track), track)
+        for track in table["track"]
+    ]
+    return table
 
 
 def _together(
@@ -96,7 +109,7 @@ def _together(
     elif section.group_by == "album":
         return _albums(table)
     else:
-        named = _user_table("split.groups", section.groups, lists, tables.GROUP_LIST)
+        named = _user_table("split.groups", section.groups, lists, tables.GROUP_LIST, table["track"])
     unknown = sorted(set(table["track"]) - set(named["track"]))
     if unknown:
         raise ValueError(

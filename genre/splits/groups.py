@@ -58,9 +58,13 @@ def missed_shares(assigned: pd.DataFrame, shares: Mapping[str, float]) -> list[s
         off = {subset: counts.get(subset, 0) - share * len(rows) for subset, share in shares.items()}
         worst = max(off, key=lambda subset: abs(off[subset]))
         if abs(off[worst]) > 1 + 1e-9:
+            reason = (
+                f"groups are kept whole, the largest ({largest.index[0]!r}) has {largest.iloc[0]} tracks"
+                if largest.iloc[0] > 1
+                else "each subset has at least one track of every genre"
+            )
             lines.append(
                 f"{genre!r} has {counts.get(worst, 0)} of its {len(rows)} tracks in {worst} instead of "
-                f"{shares[worst] * len(rows):.1f}: groups are kept whole, the largest ({largest.index[0]!r}) has "
-                f"{largest.iloc[0]} tracks"
+                f"{shares[worst] * len(rows):.1f}: {reason}"
             )
     return lines

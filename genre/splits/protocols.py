@@ -32,7 +32,7 @@ def stratified(table: pd.DataFrame, *, valid: float, test: float, seed: int, gro
             where groups hold tracks of several genres.
     """
     grouped = table.assign(group=list(groups)).sort_values("track")
-    _check_enough(grouped, 1 + (valid > 0) + (test > 0))
+    _check_enough(grouped, 1 + (valid > 0) + (test > 0), "set split.test or split.valid to 0")
     random, subset = np.random.default_rng(seed), dict.fromkeys(grouped["group"], "train")
     for name, share in (("test", test), ("valid", valid / (1 - test))):  # of the tracks that are still in train
         if share > 0:
@@ -51,7 +51,7 @@ def kfold(table: pd.DataFrame, *, folds: int, fold: int, seed: int, groups: Sequ
     `stratified`; two folds leave no track for validation.
     """
     grouped = table.assign(group=list(groups)).sort_values("track")
-    _check_enough(grouped, folds)
+    _check_enough(grouped, folds, "lower split.folds")
     parts = _parts(grouped, [1 / folds] * folds, np.random.default_rng(seed))
     roles = {fold: "test"} | ({(fold + 1) % folds: "valid"} if folds > 2 else {})
     drawn = pd.Series([roles.get(parts[group], "train") for group in groups], index=table.index, name="subset")
@@ -117,14 +117,14 @@ def _assign_groups(
     return assigned
 
 
-def _check_enough(grouped: pd.DataFrame, subsets: int) -> None:
+def _check_enough(grouped: pd.DataFrame, subsets: int, remedy: str) -> None:
     if grouped["genre"].nunique() < 2:
         raise ValueError(f"data must hold at least 2 genres, got {', '.join(grouped['genre'].unique()) or 'none'}")
     groups = grouped.groupby("genre")["group"].nunique()
     if groups.min() < subsets:
         raise ValueError(
             f"each genre must have at least {subsets} tracks (or groups of tracks) to share among the subsets, "
-            f"{groups.idxmin()!r} has {groups.min()}; add recordings, or set split.test or split.valid to 0"
+            f"{groups.idxmin()!r} has {groups.min()}; add recordings, or {remedy}"
         )
 
 

@@ -73,14 +73,14 @@ def mask(mel_specgram: Tensor, *, dim: int, masks: int, width: int, fill: str, g
     return torch.where(hidden, value, mel_specgram)
 
 
-def limit_band(mel_specgram: Tensor, *, lowest: int, slope: int, generator: torch.Generator) -> Tensor:
+def limit_band(mel_specgram: Tensor, *, lowest: float, slope: int, generator: torch.Generator) -> Tensor:
     """Silences the bands above a cut-off, as recordings lack them that were stored in few bits or at a low sample rate.
 
-    The cut-off of a clip is drawn from the bands `lowest..n_mels`. Above it, the level falls by 80 dB over a number of
-    bands drawn from `1..slope`: from an abrupt end to a soft one.
+    The cut-off of a clip is drawn from the bands `lowest * n_mels..n_mels`. Above it, the level falls by 80 dB over a
+    number of bands drawn from `1..slope`: from an abrupt end to a soft one.
     """
     (batch, mels, _), device = mel_specgram.shape, mel_specgram.device
-    cut_offs = torch.randint(min(lowest, mels), mels + 1, (batch, 1), generator=generator, device=device)
+    cut_offs = torch.randint(round(lowest * mels), mels + 1, (batch, 1), generator=generator, device=device)
     widths = torch.randint(1, slope + 1, (batch, 1), generator=generator, device=device)
     loss = ((torch.arange(mels, device=device) + 1 - cut_offs) / widths).clamp(0, 1)  # (batch, mel)
     return (mel_specgram - loss[:, :, None]).clamp(min=0)
@@ -97,14 +97,15 @@ def equalise(mel_specgram: Tensor, *, level: float, generator: torch.Generator) 
     return torch.where(mel_specgram > 0, (mel_specgram + gains.transpose(1, 2)).clamp(min=0), mel_specgram)
 
 
-def punch_holes(mel_specgram: Tensor, *, lowest: int, width: int, generator: torch.Generator) -> Tensor:
+def punch_holes(mel_specgram: Tensor, *, lowest: float, width: int, generator: torch.Generator) -> Tensor:
     """Sets high bands to 0 for short times, as codecs leave out what they have no bits for.
 
-    Each stretch of `width` frames has, in half of the cases, a cut-off of its own from the bands `lowest..n_mels`.
+    Each stretch of `width` frames has, in half of the cases, a cut-off of its own from the bands
+    `lowest * n_mels..n_mels`.
     """
     (batch, mels, frames), device = mel_specgram.shape, mel_specgram.device
     stretches = (batch, -(-frames // width))
-    cut_offs = torch.randint(min(lowest, mels), mels + 1, stretches, generator=generator, device=device)
+    cut_offs = torch.randint(round(lowest * mels), mels + 1, stretches, generator=generator, device=device)
     whole = torch.rand(stretches, generator=generator, device=device) < 0.5
     limits = cut_offs.masked_fill(whole, mels).repeat_interleave(width, dim=1)[:, None, :frames]  # (batch, 1, frame)
     return mel_specgram.masked_fill(torch.arange(mels, device=device)[:, None] >= limits, 0.0)
@@ -131,12 +132,12 @@ def augment(
     mel_mask_bands: int,
     mask_fill: str,
     band_limit_probability: float,
-    band_limit_lowest: int,
+    band_limit_lowest: float,
     band_limit_slope: int,
     equaliser_probability: float,
     equaliser_level: float,
     hole_probability: float,
-    hole_lowest: int,
+    hole_lowest: float,
     hole_frames: int,
 ) -> Tensor:
     """Applies each kind to each clip with its probability, in the order of the parameters.

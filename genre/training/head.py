@@ -101,6 +101,8 @@ def _average(first: tuple[Array, Array], second: tuple[Array, Array], features: 
     for weights, biases in (first, second):
         logits = features @ weights.T + biases
         scale = (logits - logits.mean(axis=1, keepdims=True)).std()
+        if not scale > 0:
+            raise ValueError("training tracks must differ, all of them have the same features; are they copies of one?")
         scaled.append((weights / scale, biases / scale))
     (weights_a, biases_a), (weights_b, biases_b) = scaled
     return (weights_a + weights_b) / 2, (biases_a + biases_b) / 2

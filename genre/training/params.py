@@ -31,12 +31,12 @@ class Augment(Section):
     mel_mask_bands: Annotated[int, Field(ge=0, le=1024)]
     mask_fill: Literal["floor", "mean"]
     band_limit_probability: Share
-    band_limit_lowest: Annotated[int, Field(ge=0, le=1024)]
+    band_limit_lowest: Share
     band_limit_slope: Annotated[int, Field(ge=1, le=1024)]
     equaliser_probability: Share
     equaliser_level: Share
     hole_probability: Share
-    hole_lowest: Annotated[int, Field(ge=0, le=1024)]
+    hole_lowest: Share
     hole_frames: Annotated[int, Field(ge=1, le=8192)]
 
 

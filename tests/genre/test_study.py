@@ -51,6 +51,57 @@ def test_a_run_of_an_earlier_call_must_have_the_parameters_of_the_new_ones():
         study.check_same(one, here | one.values() | {"train.epochs": 18}, here)
 
 
+class Queue:
+    """Stands in for DVC: a queue whose runs end at once as `outcome` says, and the experiments that there are."""
+
+    def __init__(self, monkeypatch, states: dict[str, str], outcome: str) -> None:
+        self.states, self.outcome, self.calls, self.names = states, outcome, [], set()
+        monkeypatch.setattr(study, "queue_states", lambda: dict(self.states))
+        monkeypatch.setattr(study, "_dvc", lambda *words: self.call(words))
+        monkeypatch.setattr(study.subprocess, "run", lambda *_, **__: self.work())
+        monkeypatch.setattr(study, "POLL_SECONDS", 0.01)
+        monkeypatch.setattr(revisions, "experiments", lambda: [revisions.Revision("c", name) for name in self.names])
+
+    def call(self, words: tuple[str, ...]) -> None:
+        self.calls.append(words[:2])
+        if words[1] == "remove":
+            del self.states[words[2]]
+        else:
+            assert words[4] not in self.states
+            self.states[words[4]] = "Queued"
+
+    def work(self) -> None:
+        for name, state in self.states.items():
+            if state == "Queued":
+                self.states[name] = self.outcome
+                self.names |= {name} if self.outcome == "Success" else set()
+
+
+@pytest.mark.parametrize("before", [None, "Failed", "Success", "Queued"])
+def test_a_run_without_an_experiment_is_queued_again_unless_it_waits(monkeypatch, before):
+    (one,) = study.plan("s", ["unet"], ["stratified"], [1])
+    queue = Queue(monkeypatch, {one.name: before} if before else {}, "Success")
+    study.run([one], jobs=1)
+    assert queue.names == {one.name}
+    assert (("queue", "remove") in queue.calls) == (before in ("Failed", "Success"))
+    assert (("exp", "run") in queue.calls) == (before != "Queued")
+
+
+def test_a_run_that_fails_is_named_and_one_that_vanishes_is_not_waited_for(monkeypatch):
+    runs = study.plan("s", ["unet"], ["stratified"], [1])
+    for outcome in ("Failed", "Cancelled"):
+        Queue(monkeypatch, {}, outcome)
+        with pytest.raises(ValueError, match=r"run s--unet-stratified-1 failed; `dvc queue logs s--unet-stratified-1`"):
+            study.run(runs, jobs=1)
+
+
+def test_a_study_without_a_worker_is_refused(monkeypatch):
+    queue = Queue(monkeypatch, {}, "Success")
+    with pytest.raises(ValueError, match="--jobs must be at least 1, got 0"):
+        study.run(study.plan("s", ["unet"], ["stratified"], [1]), jobs=0)
+    assert queue.calls == []
+
+
 class Stored:
     """Stands in for an experiment whose metrics are at hand."""
 

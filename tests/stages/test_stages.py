@@ -131,6 +131,32 @@ def test_a_folder_is_read_where_it_is_and_an_archive_unpacked(tmp_path, corpus):
         assert len(list((tmp_path / "data" / "audio").glob("*/*"))) == moved
 
 
+def test_a_folder_of_the_project_is_found_again_where_the_project_has_moved(tmp_path, corpus, monkeypatch):
+    project = tmp_path / "project"
+    monkeypatch.setenv("DVC_ROOT", str(project))
+    shutil.copytree(corpus, project / "data" / "local")
+    download(project, Path("data/local"))
+    project = project.rename(tmp_path / "moved")
+    for file in pd.read_csv(project / "data" / "tracks.csv")["file"]:
+        assert not Path(file).is_absolute()
+        assert (project / "data" / "audio" / file).is_file()
+
+
+def test_where_the_genres_are_is_said_unless_it_is_the_given_folder(tmp_path, corpus):
+    assert "the genres are the folders of corpus" in download(tmp_path, corpus.parent).stdout
+    assert "the genres are" not in download(tmp_path, corpus).stdout
+
+
+def test_names_cannot_control_the_terminal(tmp_path, corpus):
+    for number in range(3):
+        (corpus / "low" / f"low.{number:05d}.wav").rename(corpus / "low" / f"\x1b[2J{number}.wav")
+        data = (corpus / "low" / f"\x1b[2J{number}.wav").read_bytes()
+        (corpus / "low" / f"\x1b[2J{number}.wav").write_bytes(data[: int(0.9 * len(data))])
+    printed = download(tmp_path, corpus).stdout
+    assert "missing" in printed
+    assert "\x1b" not in printed
+
+
 def test_names_with_spaces_quotes_newlines_and_unicode_are_tracks_like_others(tmp_path, corpus):
     for name in ("a b.wav", 'it\'s "so".wav', "new\nline.wav", "漢字.wav", "$(touch owned).wav"):
         soundfile.write(corpus / "low" / name, tone(300, 7.0), RATE)

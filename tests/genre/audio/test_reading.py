@@ -255,6 +255,18 @@ def test_a_wav_may_state_a_wrong_size(write, size):
     assert bool(reading.inspect(write(bytes(data))).missing) == (size == 1000)
 
 
+@pytest.mark.parametrize("share", [0.97, 0.985])
+def test_a_wav_that_states_a_little_too_little_loses_nothing_in_silence(write, share):
+    data = bytearray(encoded("pcm_s16le", "wav", noise(60), options={"fflags": "+bitexact"}))
+    place = data.index(b"data") + 4
+    data[place : place + 4] = int(share * int.from_bytes(data[place : place + 4], "little") / 4 * 4).to_bytes(
+        4, "little"
+    )
+    recording = reading.inspect(write(bytes(data)))
+    assert recording.seconds == pytest.approx(60, abs=0.1) or recording.missing
+    assert recording.seconds + recording.lost_seconds == pytest.approx(60, abs=0.1)
+
+
 def test_a_streamed_wav_is_read_to_its_end(write):
     recording = reading.inspect(write(encoded("pcm_s16le", "wav", noise(), seekable=False)))
     assert (recording.seconds, recording.missing) == (SECONDS, "")

@@ -1,3 +1,4 @@
+import os
 import signal
 import subprocess
 import sys
@@ -87,6 +88,22 @@ def test_nobody_reading_on_is_no_error(stage):
     process.stdout = None
     assert process.communicate()[1] == ""
     assert process.returncode == 141
+
+
+@pytest.mark.parametrize(("place", "status", "text"), [
+    ("pipe", 141, ""),
+    ("/dev/full", 2, "error: standard output must have room left, got: No space left on device; make room, then run again\n"),
+])  # fmt: skip
+def test_a_short_output_that_cannot_be_written_ends_likewise(place, status, text):
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"}
+    code = "from genre.console import messages\nwith messages.one_line_errors(): print('a line')"
+    read, write = os.pipe()
+    os.close(read)
+    output = write if place == "pipe" else os.open(place, os.O_WRONLY)
+    done = subprocess.run([sys.executable, "-c", code], env=environment, cwd=ROOT, stdout=output,
+                          stderr=subprocess.PIPE, text=True, check=False)  # fmt: skip
+    os.close(output)
+    assert (done.returncode, done.stderr) == (status, text)
 
 
 def test_a_mistake_in_another_stage_s_section_is_told_before_any_work(stage, tmp_path):

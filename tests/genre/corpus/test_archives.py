@@ -312,3 +312,21 @@ def test_an_interrupt_leaves_nothing(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         unpack(archive, tmp_path / "out", **LIMITS)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a"]
+
+
+def test_names_of_a_zip_are_read_as_other_archivers_write_them(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a", "w") as file:
+        for name, system in (("Électro/à deux.mp3", 3), ("rock\\a.mp3", 0), ("rock\\", 0), ("AC\\DC.mp3", 3)):
+            member = zipfile.ZipInfo(name)
+            member.create_system = system
+            file.writestr(member, b"" if name.endswith("\\") else b"1")
+    utf8 = (tmp_path / "a").read_bytes()
+    # The archiver of macOS writes the same bytes of a name without saying that they are UTF-8: bit 11 of the flags.
+    flags = [place + at for mark, at in ((b"PK\3\4", 7), (b"PK\1\2", 9)) for place in positions(utf8, mark)]
+    (tmp_path / "a").write_bytes(bytes(byte & ~8 if place in flags else byte for place, byte in enumerate(utf8)))
+    unpack(tmp_path / "a", tmp_path / "out", **LIMITS)
+    assert sorted(contents(tmp_path / "out")) == ["AC\\DC.mp3", "rock/a.mp3", "Électro/à deux.mp3"]
+
+
+def positions(data, mark):
+    return [place for place in range(len(data)) if data.startswith(mark, place)]

@@ -57,13 +57,22 @@ def test_the_root_is_found_whatever_is_around_it(corpus, tmp_path, inside):
     if inside.startswith("Data"):
         (outer / "Data" / "images_original" / "high").mkdir(parents=True)
         (outer / "Data" / "features.csv").touch()
-    assert genre_root(outer) == target
+    assert genre_root(outer, "it") == target
 
 
-def test_a_folder_without_genres_is_refused(tmp_path):
+def test_the_albums_of_the_only_genre_are_no_genres(tmp_path):
+    for name in ("rock/album/a.wav", "rock/other/b.wav", "rock/single.wav", "jazz/notes.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert genre_root(tmp_path, "it") == tmp_path
+
+
+def test_a_folder_without_genres_is_refused_under_the_name_that_the_user_knows(tmp_path):
     (tmp_path / "a.wav").touch()
-    with pytest.raises(ValueError, match="must hold a folder per genre"):
-        genre_root(tmp_path)
+    with pytest.raises(
+        ValueError, match=r"^mine\.zip must hold a folder for each genre .*, found none, and 1 recordings"
+    ):
+        genre_root(tmp_path, "mine.zip")
 
 
 def test_hidden_files_and_unusable_names_are_listed(tmp_path):

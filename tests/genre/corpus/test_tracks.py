@@ -66,3 +66,17 @@ def test_no_cell_starts_a_formula():
 def test_a_name_that_is_another_s_stem_does_not_clash():
     files = ["a/x.wav", "a/x.mp3", "a/x.wav.flac", "a/y.wav.flac"]
     assert tracks.names(files) == ["a/x.wav", "a/x.mp3", "a/x.wav.flac", "a/y.wav"]
+
+
+def test_what_a_spreadsheet_would_run_is_quoted_in_tags_too():
+    recording = Recording(30.0, 22050, 1, 0.5, artist="=1+1", album="-M-")
+    usable, _ = tracks.tables_of([ScannedFile("a/x.wav", recording=recording)], None)
+    assert usable[["artist", "album"]].to_numpy().tolist() == [["'=1+1", "'-M-"]]
+
+
+def test_genres_that_differ_only_in_how_an_accent_is_written_are_refused():
+    scanned = [ScannedFile(f"{genre}/x.wav", recording=Recording(30.0, 22050, 1, 0.5))
+               for genre in ("caf\u00e9", "cafe\u0301", "rock")]  # fmt: skip
+    usable, _ = tracks.tables_of(scanned, None)
+    with pytest.raises(ValueError, match=r"look alike: Unicode has two ways .*'cafe\\u0301' and 'caf\\xe9'; put their"):
+        tracks.check_enough(usable, Path("t.csv"), Path("e.csv"))

@@ -36,3 +36,9 @@ def test_the_clips_of_a_track_are_merged_by_their_geometric_mean():
     odds = ((0.9 / 0.1) * (0.4 / 0.6)) ** 0.5
     assert tracks["a"].tolist() == pytest.approx([odds / (1 + odds), 0.5])
     assert (tracks["a"] + tracks["b"]).tolist() == pytest.approx([1, 1])
+
+
+@pytest.mark.parametrize("genre", ["self", "cls", "mean", "columns"])
+def test_a_genre_may_have_any_name(genre):
+    table = table_of([("t", 0, "test", genre, genre, 0.9, 0.1)], genres=(genre, "b"))
+    assert predictions.by_track(table)["predicted"].tolist() == [genre]

@@ -3,11 +3,16 @@
 import io
 import json
 import subprocess
+import sys
 
+import dvc.api
 import pytest
+from dvc.exceptions import DvcException
 from rich.console import Console
 
+from genre import cli
 from genre.history import experiments
+from tests.architecture import ROOT
 
 PARAMS = ["data.source", "split.seed", "train.learning_rate", "train.crop_frames"]
 
@@ -113,3 +118,25 @@ def test_what_dvc_knows_of_real_experiments_is_read(tmp_path, monkeypatch):
     )
     assert (found["higher"].linear, found["higher"].is_best, found["higher"].is_current) == (0.25, True, False)
     assert (found["later"].state, found["later"].metrics) == ("Queued", {})
+
+
+def test_what_dvc_cannot_read_is_one_line(monkeypatch):
+    def fail():
+        raise DvcException("here is not a git repository")
+
+    monkeypatch.setattr(dvc.api, "exp_show", fail)
+    with pytest.raises(
+        ValueError, match=r"^DVC must be able to read the experiments, got: here is not a git repository"
+    ):
+        experiments.read({})
+
+
+def test_a_narrow_terminal_still_gets_all_columns(monkeypatch, capsys):
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setattr(sys, "argv", ["genre", "experiments"])
+    monkeypatch.setattr(experiments, "read", lambda _: experiments.experiments(ROWS, PARAMS))
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    assert end.value.code == 0
+    assert {"warm-sock", "experiment", "differs", "ate=0.001"} <= set(capsys.readouterr().out.split())

@@ -163,8 +163,9 @@ def test_what_anchors_blow_up_is_shown_in_short(tmp_path):
 
 def test_a_clip_that_is_longer_than_the_shortest_track_is_refused_before_any_stage_works():
     check(read("data.min_seconds=5.9"))
+    check(read(f"data.min_seconds={127 * 1024 / 22050}"))  # 128 frames, the first centred on the start
     message = (
-        r"data\.min_seconds must be at least the length of a clip \(split\.clip_frames 128: 5\.85 s\), got 5; raise it"
+        r"data\.min_seconds must be at least the length of a clip \(split\.clip_frames 128: 5\.90 s\), got 5; raise it"
     )
     with pytest.raises(ValueError, match=message):
         check(read("data.min_seconds=5"))

@@ -33,6 +33,14 @@ def test_a_file_that_is_no_table_is_refused(tmp_path, content):
         tables.read_csv(path, ["track"])
 
 
+@pytest.mark.parametrize("rows", ["a,b,\nc,d,\n", "a,b,,\nc,d,,\n", "a,b\nc,d,\n"])
+def test_rows_that_are_longer_than_the_head_are_refused(tmp_path, rows):
+    path = tmp_path / "t.csv"
+    path.write_text("track,genre\n" + rows)
+    with pytest.raises(ValueError, match=r"must have as many fields in each row|must be a CSV table"):
+        tables.read_csv(path, ["track", "genre"])
+
+
 def test_a_missing_column_is_named(tmp_path):
     path = tmp_path / "t.csv"
     path.write_text("track\na\n")

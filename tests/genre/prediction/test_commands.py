@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from genre import cli
+from genre import cli, tag
 from genre.network import model_file, unet
 from genre.prediction import outputs, preparation, tags
 from tests.conftest import RATE, tone
@@ -298,3 +298,32 @@ if __name__ == "__main__":
     parent, children = map(int, done.stdout.splitlines()[-1].split())
     assert parent < 700
     assert children < 700
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["a.mp3", "--journal", "j.jsonl"], "--journal must come with --write"),
+        (["--undo", "j.jsonl", "--write"], "--undo must stand alone, got --write too"),
+        (["--undo", "j.jsonl", "--only-untagged"], "--undo must stand alone, got --only-untagged too"),
+    ],
+)
+def test_options_of_tag_that_contradict_each_other_are_refused(genre, words, text):
+    status, _, (line,) = genre("tag", *words)
+    assert status == 2
+    assert line.startswith(f"error: {text}")
+
+
+@pytest.mark.parametrize("write", [True, False])
+def test_an_end_of_the_reader_is_no_fault_of_a_recording_and_the_journal_is_named(
+    genre, model_pt, music, tmp_path, monkeypatch, write
+):
+    def nobody_reads(_line):
+        raise BrokenPipeError
+
+    monkeypatch.setattr(tag, "show", nobody_reads)
+    words = ["--write", "--journal", tmp_path / "j.jsonl"] if write else []
+    status, _, err = genre("tag", music, *words, "--model", model_pt)
+    assert status == 141
+    assert not [line for line in err if "Broken pipe" in line]
+    assert any(line.startswith("journal: ") for line in err) == write

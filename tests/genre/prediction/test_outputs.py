@@ -1,4 +1,5 @@
 import csv
+import json
 import os
 from pathlib import Path
 
@@ -20,7 +21,7 @@ def said(path, probabilities, *, unsure=False):
 def test_the_table_has_a_row_for_each_recording(tmp_path):
     answers = [
         said("a/b.mp3", [0.9, 0.1]), said("=1+1.mp3", [0.2, 0.8]), said("u.mp3", [0.5, 0.5], unsure=True),
-        Answer(Path("bad.mp3"), reason="silent"), said(os.fsdecode(b'"\xff",\n.mp3'), [1, 0]),
+        Answer(Path("bad.mp3"), reason="silent"), said(os.fsdecode(b'"\xff",\n.mp3'), [1, 0]), said("a\rb.mp3", [1, 0]),
     ]  # fmt: skip
     outputs.write_table(answers, GENRES, tmp_path / "t.csv")
     with (tmp_path / "t.csv").open(encoding="utf-8", newline="") as file:
@@ -31,8 +32,17 @@ def test_the_table_has_a_row_for_each_recording(tmp_path):
             ["u.mp3", "unsure", "0.5", "0.5"],
             ["bad.mp3", "", "", ""],
             ['"\\udcff",\n.mp3', "jazz", "1.0", "0.0"],
+            ["a\\rb.mp3", "jazz", "1.0", "0.0"],
         ]
     assert [path.name for path in tmp_path.iterdir()] == ["t.csv"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii", "cp1252", "gbk"])
+def test_json_can_be_read_in_whichever_encoding_it_was_printed(encoding):
+    for name in ("caf\u00e9 \U0001f3b5.mp3", os.fsdecode(b"\xff.mp3"), 'a"b\\\r\n.mp3'):
+        answer = said(name, [1, 0])
+        printed = outputs.as_json(answer.path, answer.prediction).encode(encoding, errors="backslashreplace")
+        assert json.loads(printed.decode(encoding))["file"] == name
 
 
 def test_a_table_is_never_written_over_anything_else(tmp_path):

@@ -113,6 +113,27 @@ def test_id3_keeps_its_version_and_what_mutagen_does_not_know(tmp_path, sounds, 
     assert tags.read(path) == ["rock"]
 
 
+def id3v22(sounds, *frames):
+    """Returns an mp3 with a tag of version 2.2, whose frames have names of three letters."""
+    body = b"".join(name + len(data).to_bytes(3, "big") + data for name, data in frames)
+    return b"ID3\2\0\0\0\0\0" + bytes([len(body)]) + body + sounds["mp3"][sounds["mp3"].index(b"\xff\xfb") :]
+
+
+def test_of_id3v22_what_2_3_has_too_is_kept(tmp_path, sounds):
+    (tmp_path / "a.mp3").write_bytes(id3v22(sounds, (b"TT2", b"\0Song"), (b"TP1", b"\0Singer")))
+    tags.write(tmp_path / "a.mp3", ["rock"])
+    found = by_pyav(tmp_path / "a.mp3")
+    assert [found[name] for name in ("title", "artist", "genre")] == ["Song", "Singer", "rock"]
+
+
+def test_id3v22_with_frames_that_2_3_lacks_is_left_as_it_is(tmp_path, sounds):
+    data = id3v22(sounds, (b"TT2", b"\0Song"), (b"NCO", b"hello"))
+    (tmp_path / "a.mp3").write_bytes(data)
+    with pytest.raises(ValueError, match=r"ID3v2\.2 and hold frames that cannot be kept; convert them"):
+        tags.write(tmp_path / "a.mp3", ["rock"])
+    assert (tmp_path / "a.mp3").read_bytes() == data
+
+
 def test_id3v1_alone_is_kept(tmp_path, sounds):
     path = tmp_path / "a.mp3"
     frames = sounds["mp3"][sounds["mp3"].index(b"\xff\xfb") :]

@@ -1,5 +1,6 @@
 """What the stage `split` reaches of this module is tested in tests/stages/test_split.py; here is the rest."""
 
+import unicodedata
 from pathlib import Path
 
 import pandas as pd
@@ -35,6 +36,16 @@ def test_a_table_of_ones_own_is_named_alone_or_with_its_folder(tmp_path):
     assert dict(zip(alone["track"], alone["subset"], strict=True)) == {
         "g0/000": "train", "g1/000": "train", "g0/001": "test",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_a_list_may_write_accents_another_way_than_the_names_of_the_files(tmp_path, form):
+    tracks = table(4, 4).replace({"g0/000": unicodedata.normalize(form, "g0/\u00e9")})
+    other = unicodedata.normalize({"NFC": "NFD", "NFD": "NFC"}[form], "g0/\u00e9")
+    (tmp_path / "mine.csv").write_text(f"track,subset\n{other},train\ng1/000,train\ng0/001,test\n")
+    section = Settings.read(ROOT / "params.yaml", ["split.protocol=file", "split.file=mine.csv"]).load(Split)
+    assigned = assignment.assign(section, "local", tracks, NO_PAIRS, ROOT / "data" / "gtzan", tmp_path)[0]
+    assert set(assigned["track"]) == {tracks["track"][0], "g1/000", "g0/001"}
 
 
 @pytest.mark.parametrize(

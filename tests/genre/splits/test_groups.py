@@ -29,6 +29,14 @@ def test_a_group_that_is_too_large_is_named():
     ]
 
 
+def test_of_few_tracks_each_subset_has_at_least_one_and_that_is_said():
+    tracks = table(3, 3)
+    assigned = tracks.assign(subset=draw(tracks, valid=0.05, test=0.05), group=tracks["track"])
+    assert groups.missed_shares(assigned, protocols.subset_shares(0.05, 0.05))[0] == (
+        "'g0' has 1 of its 3 tracks in train instead of 2.7: each subset has at least one track of every genre"
+    )
+
+
 def test_shares_that_are_met_are_not_mentioned():
     tracks = table(10, 10)
     assigned = tracks.assign(subset=draw(tracks), group=tracks["track"])

@@ -173,9 +173,9 @@ def test_the_fold_after_the_tested_one_validates_and_of_two_folds_none():
 
 
 def test_a_genre_with_too_few_tracks_and_a_single_genre_are_refused():
-    with pytest.raises(ValueError, match="'g1' has 3; add recordings"):
+    with pytest.raises(ValueError, match="'g1' has 3; add recordings, or lower split.folds"):
         fold(table(10, 3), 0)
-    with pytest.raises(ValueError, match="'g1' has 2; add recordings"):
+    with pytest.raises(ValueError, match="'g1' has 2; add recordings, or set split.test or split.valid to 0"):
         draw(table(10, 2))
     with pytest.raises(ValueError, match="at least 2 genres, got g0"):
         draw(table(10))

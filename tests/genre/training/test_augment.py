@@ -8,8 +8,9 @@ OFF = {
     "mask_fill": "floor",
     "noise_probability": 0.0, "noise_level": 0.1, "shift_probability": 0.0, "shift_step": 4, "shift_steps": 3,
     "time_mask_probability": 0.0, "time_masks": 3, "time_mask_frames": 5, "mel_mask_probability": 0.0,
-    "mel_masks": 2, "mel_mask_bands": 6, "band_limit_probability": 0.0, "band_limit_lowest": 20, "band_limit_slope": 4,
-    "equaliser_probability": 0.0, "equaliser_level": 0.1, "hole_probability": 0.0, "hole_lowest": 16, "hole_frames": 5,
+    "mel_masks": 2, "mel_mask_bands": 6, "band_limit_probability": 0.0, "band_limit_lowest": 0.625,
+    "band_limit_slope": 4, "equaliser_probability": 0.0, "equaliser_level": 0.1, "hole_probability": 0.0,
+    "hole_lowest": 0.5, "hole_frames": 5,
 }  # fmt: skip
 KINDS = [name.removesuffix("_probability") for name in OFF if name.endswith("_probability")]
 CLIPS = torch.rand(16, 32, 64, generator=torch.Generator().manual_seed(1)) * 0.8 + 0.1
@@ -173,6 +174,14 @@ def test_holes_are_in_high_bands_and_last_a_stretch():
     assert 0.3 < stretches[:, -1].any(dim=2).float().mean() < 0.6
 
 
-def test_bands_that_the_spectrogram_lacks_are_no_fault():
+@pytest.mark.parametrize("mels", [32, 96, 256])
+@pytest.mark.parametrize("kind", ["band_limit", "hole"])
+def test_the_lowest_band_is_a_share_of_however_many_there_are(kind, mels):
+    sizes = {**OFF, f"{kind}_probability": 1.0, f"{kind}_lowest": 0.75}
+    after = augment.augment(torch.ones(2000, mels, 8), generator=torch.Generator().manual_seed(0), **sizes)
+    assert (after == 1).all(2).all(0).sum() == 0.75 * mels
+
+
+def test_no_band_above_a_share_of_1_is_no_fault():
     for kind in ("band_limit", "hole"):
-        assert torch.equal(changed(**{f"{kind}_probability": 1.0, f"{kind}_lowest": 1000}), CLIPS)
+        assert torch.equal(changed(**{f"{kind}_probability": 1.0, f"{kind}_lowest": 1.0}), CLIPS)

@@ -76,3 +76,8 @@ def test_cross_validation_with_a_single_track_of_a_genre_is_an_error():
     clips, labels = features([5, 1])
     with pytest.raises(ValueError, match=r"cross-validation needs two tracks of each genre, got \[5, 1\]"):
         cross_validated_logits(clips, labels, seed=0)
+
+
+def test_tracks_that_are_all_copies_of_one_are_refused():
+    with pytest.raises(ValueError, match="training tracks must differ, all of them have the same features"):
+        fit_head(np.ones((6, 4, 20), np.float32), np.arange(6) % 2)
