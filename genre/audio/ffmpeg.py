@@ -1,5 +1,6 @@
 """Decodes every format that `plain` does not read, by FFmpeg (PyAV), and counts what cannot be decoded."""
 
+import re
 from collections.abc import Iterator
 from itertools import chain
 
@@ -57,7 +58,8 @@ class FFmpegPart:
         self._stream, self._context = stream, stream.codec_context
         self._context.thread_count = 1  # each core decodes another file
         self.format = self._container.format.name.split(",")[0]
-        self.codec = self._context.codec.canonical_name
+        # Without the order of bytes, which says nothing about the sound: `pcm_s16` instead of `pcm_s16le`.
+        self.codec = re.sub(r"^(pcm_[suf]\d+)[lb]e", r"\1", self._context.codec.canonical_name)
         if self.codec == "flac":
             self._context.options = {"err_detect": "crccheck+explode"}  # a damaged frame would be noise
         if self.codec == "alac" and self.format == "caf":

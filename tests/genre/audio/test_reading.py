@@ -263,6 +263,7 @@ def test_a_wav_that_states_a_little_too_little_loses_nothing_in_silence(write, s
         4, "little"
     )
     recording = reading.inspect(write(bytes(data)))
+    assert recording.codec == "pcm_s16"  # the name that a WAV with a right header gets
     assert recording.seconds == pytest.approx(60, abs=0.1) or recording.missing
     assert recording.seconds + recording.lost_seconds == pytest.approx(60, abs=0.1)
 
