@@ -195,8 +195,8 @@ def _experiments(_: argparse.Namespace) -> int:
     from genre.history import experiments
     from genre.pipeline.settings import Settings
 
-    # On a narrow terminal its lines are folded there: within the table, names and values would be cut off.
-    console, notes = Console(width=max(experiments.NARROWEST, Console().width)), Console(stderr=True)
+    console, notes = Console(), Console(stderr=True)
+    console.width = max(console.width, experiments.NARROWEST)  # a narrower table would lose columns
     with notes.status("reading the experiments of DVC"):
         rows = experiments.read(Settings.read().flat())
     console.print(experiments.table(rows, console.width))

@@ -140,7 +140,9 @@ def _wait(names: set[str]) -> None:
             states = queue_states()
             missing = sorted(names - {revision.experiment for revision in revisions.experiments()})
             before, ended = ended, {name for name in missing if states.get(name) not in WAITING}
-            if failed := sorted(before & ended):  # once may be a moment between two states
+            if failed := sorted(
+                before & ended
+            ):  # seen twice: a run that changes its state can be in neither for a moment
                 raise ValueError(f"run {failed[0]} failed; `dvc queue logs {failed[0]}` says why, then run again")
             bar.update(len(names) - len(missing) - bar.n)
             if not missing:

@@ -27,7 +27,11 @@ def main(arguments: argparse.Namespace) -> int:
         raise ValueError(
             "--journal must come with --write, since nothing is noted where nothing is written; add --write"
         )
-    given = {"--write": arguments.write, "--only-untagged": arguments.only_untagged, "--step": arguments.step}
+    given = {
+        "--write": arguments.write,
+        "--only-untagged": arguments.only_untagged,
+        "--step": arguments.step is not None,
+    }
     if arguments.undo and any(given.values()):
         raise ValueError(
             f"--undo must stand alone, got {next(name for name in given if given[name])} too; leave it out"
@@ -127,7 +131,7 @@ def _one(answer: "Answer", journal: tagging.Journal | None) -> str:
     except (ValueError, OSError) as error:
         _tell_failed(answer.path, error)
         return "failed"
-    _show(answer.path, line)  # not in the `try`: that nobody reads the output is no fault of the recording
+    _show(answer.path, line)  # outside of the `try`: a closed output is no fault of the recording
     return outcome
 
 

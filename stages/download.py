@@ -59,9 +59,10 @@ def main(
 
 
 def _named(root: Path, audio: Path) -> Path:
-    """Returns how the table names the user's folder: by its absolute path, or from `audio` if data.path is relative.
+    """Returns the path of the user's folder for the table of tracks: absolute, or relative to `audio` if `root` is.
 
-    A relative data.path is a folder of this project, whose copy or new place has the recordings as well.
+    A relative data.path is a folder of this project. When the project is moved or copied, the recordings come with it,
+    and the relative path stays right.
     """
     return root if root.is_absolute() else Path(os.path.relpath(root, audio))
 

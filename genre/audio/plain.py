@@ -23,8 +23,8 @@ MARKS = (b"RIFF", b"RIFX", b"FORM", b".snd", b"dns.")
 ID3_FORMATS: dict[bytes, Any] = {b"WAVE": WAVE, b"AIFF": AIFF, b"AIFC": AIFF}
 # What mutagen raises for damaged files; beside its own errors, Ogg pages without packets cause an IndexError.
 DAMAGED_TAGS = (MutagenError, LookupError, struct.error)
-# So much of a file need not be samples: what a short header needs, or samples of so many seconds, less than the losses
-# that are reported.
+# A file may hold so many bytes beside its samples: those of a short header, or as many as samples of this length have,
+# which is shorter than every loss that is reported.
 HEADER_BYTES, BESIDE_SECONDS = 512, 0.1
 
 
@@ -62,8 +62,8 @@ class PlainReader:
     def agrees_with(self, window: Window) -> bool:
         """Returns whether the file is plain, and holds samples but for a small rest.
 
-        If there is more, the header may state too little, or there are long tags: the file is left to FFmpeg, with
-        which all bytes are accounted for.
+        If there is more, the header may state too little, or there are long tags. The file is then left to
+        `FFmpegReader`, which accounts for every byte.
         """
         rest = window.size - self._file.frames * self._frame_bytes
         most = max(HEADER_BYTES, BESIDE_SECONDS * self.sample_rate * self._frame_bytes)

@@ -57,7 +57,7 @@ def _check_pretrained(settings: Settings) -> None:
 def _check_shortest_track(settings: Settings) -> None:
     """Checks that the shortest recording that is kept has as many frames as a clip."""
     split, spectrogram = settings.load(Split), settings.load(Spectrogram)
-    frames = split.clip_frames - 1  # the first frame is centred on the start of the track, so a frame has no length
+    frames = split.clip_frames - 1  # frames are centred, the first one on the start of the track
     needed = frames * spectrogram.hop_length / spectrogram.sample_rate
     if settings.load(Data).min_seconds < needed:
         raise ValueError(

@@ -41,7 +41,7 @@ def one_line_errors() -> Iterator[None]:
 
 
 def _flush() -> None:
-    """Writes out what was printed: at the end of Python, an error of that would be two lines and another status."""
+    """Writes the buffered output now: if that failed at the end of Python, there would be two lines and status 120."""
     try:
         if sys.stdout is not None:  # None if the process was started without
             sys.stdout.flush()
@@ -53,7 +53,7 @@ def _flush() -> None:
 
 
 def _discard_output() -> None:
-    """Lets go nowhere what is left to write to standard output."""
+    """Sends the rest of the buffered output to the null device, so that writing it cannot fail again."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

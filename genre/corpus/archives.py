@@ -134,8 +134,8 @@ def _zip_members(path: Path, most_bytes: int) -> Iterator[tuple[tarfile.TarInfo,
 def _zip_name(entry: zipfile.ZipInfo) -> str:
     """Returns the name of a member, with `/` between folders and at the end of a folder's name.
 
-    The standard knows two encodings, and a flag says which. The archiver of macOS writes UTF-8 without the flag, and
-    some of Windows write a backslash instead of `/`.
+    The format allows two encodings of names, and a flag says which one was used. The archiver of macOS writes UTF-8
+    without setting the flag, and some programs on Windows write a backslash instead of `/`.
     """
     name = entry.filename
     if not entry.flag_bits & UTF8_NAME:

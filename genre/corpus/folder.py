@@ -13,10 +13,9 @@ from genre.audio import parallel
 from genre.audio.processes import Failure
 from genre.audio.reading import Recording
 from genre.corpus import inspection, kinds
+from genre.pipeline.cells import FORMULA_STARTS
 from genre.pipeline.tables import RESERVED_GENRES
 
-# A spreadsheet runs a cell that begins with one of these as a formula.
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 OUTSIDE = "not in the folder of a genre"
 
 
@@ -73,7 +72,7 @@ def genre_root(folder: Path, name: str) -> Path:
         loose = sum(path.parent == folder for path in _recordings(folder))
         raise ValueError(
             f"{name} must hold a folder for each genre with recordings in it, found none, and {loose} recordings that "
-            "are in no folder"
+            "are in no folder; put the recordings of each genre into a folder with its name"
         )
     if len(holders) == 1:
         below = [path for path in holders[0].iterdir() if not path.name.startswith(".")]

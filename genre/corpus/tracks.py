@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from genre.corpus.folder import FORMULA_STARTS, ScannedFile
+from genre.corpus.folder import ScannedFile
+from genre.pipeline import cells
 from genre.pipeline.tables import EXCLUDED, TRACKS
 
 
@@ -25,8 +26,8 @@ def tables_of(scanned: Iterable[ScannedFile], root: Path | None) -> tuple[pd.Dat
 
     Args:
         scanned: The files of the corpus.
-        root: The user's own folder, which is read where it is, as the column `file` is to name it: absolute, or from
-            the folder of the stage's output. None if the recordings were moved to that folder.
+        root: The path of the user's own folder in the column `file`: absolute, or relative to the folder of the
+            stage's output. None if the recordings were moved to the folder of the stage's output.
 
     Returns:
         The columns of data/tracks.csv, and those of data/excluded.csv.
@@ -42,8 +43,8 @@ def tables_of(scanned: Iterable[ScannedFile], root: Path | None) -> tuple[pd.Dat
     if root is not None:
         usable["file"] = [str(root / file) for file in usable["file"]]
     for column in ("artist", "album"):
-        usable[column] = [name if not name.startswith(FORMULA_STARTS) else f"'{name}" for name in usable[column]]
-    excluded = [(harmless(file.file), file.reason) for file in scanned if file.reason]
+        usable[column] = usable[column].map(cells.harmless_text)
+    excluded = [(cells.harmless_path(file.file), file.reason) for file in scanned if file.reason]
     return (
         usable[list(TRACKS)].sort_values("track", ignore_index=True),
         pd.DataFrame(excluded, columns=list(EXCLUDED)),
@@ -68,8 +69,3 @@ def check_enough(usable: pd.DataFrame, tracks_csv: Path, excluded_csv: Path) -> 
             f"{tracks_csv} must hold at least 2 genres, got only {usable['genre'].iloc[0]!r}; {excluded_csv} lists "
             "what could not be used"
         )
-
-
-def harmless(cell: str) -> str:
-    """Returns the name of a file, changed if a spreadsheet would take it for a formula."""
-    return f"./{cell}" if cell.startswith(FORMULA_STARTS) else cell

@@ -70,8 +70,8 @@ def _check_sizes(name: str, labels: int, predictions: int) -> None:
 def bootstrap_macro_f1(actual: Sequence[str], predicted: Sequence[str], *, seed: int = 0) -> tuple[float, float]:
     """Returns the 95 % percentile interval of the macro F1 over 2000 draws of tracks with replacement (Efron 1979).
 
-    A genre that a draw misses is left out of that draw's mean. A draw of tracks is a draw of how many of them are in
-    each cell of the confusion matrix, so the memory does not grow with the tracks.
+    A genre that a draw misses is left out of that draw's mean. The counts of the confusion matrix are drawn from a
+    multinomial distribution. This is the same as drawing tracks, and the memory does not grow with their number.
     """
     _check_sizes("bootstrap_macro_f1", len(actual), len(predicted))
     genres = sorted(set(actual) | set(predicted))

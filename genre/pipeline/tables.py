@@ -57,8 +57,11 @@ def read_csv(path: Path, columns: Sequence[str]) -> pd.DataFrame:
         table = pd.read_csv(path, dtype=dict.fromkeys(TEXT, str), keep_default_na=False, na_values={"seconds": [""]})
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} must be a CSV table in UTF-8: {error}") from error
-    if not isinstance(table.index, pd.RangeIndex):  # pandas takes what is too much for the names of the rows
-        raise ValueError(f"{path} must have as many fields in each row as in its first line; its other lines have more")
+    if not isinstance(table.index, pd.RangeIndex):  # pandas takes the surplus fields for the index
+        raise ValueError(
+            f"{path} must have as many fields in each row as in its first line; its other lines have more, for example "
+            "a comma at the end"
+        )
     missing = [column for column in columns if column not in table.columns]
     if missing:
         raise ValueError(f"{path} must have the columns {', '.join(columns)}; it lacks {', '.join(missing)}")

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from genre.pipeline import files
+from genre.pipeline import cells, files
 
 if TYPE_CHECKING:
     from genre.prediction.batch import Answer
@@ -76,12 +76,8 @@ def write_table(answers: Sequence["Answer"], genres: Sequence[str], path: Path) 
 
 
 def _cell(path: Path) -> str:
-    """Returns the path as it is safe in a spreadsheet, which runs a cell that begins with `=` as a formula.
-
-    A carriage return, which would end the row, is written as an escape.
-    """
-    text = str(path).replace("\r", "\\r")
-    return f"./{text}" if text.startswith(("=", "+", "-", "@", "\t")) else text
+    """Returns the path, harmless in a spreadsheet program. A carriage return, which would end the row, is escaped."""
+    return cells.harmless_path(str(path).replace("\r", "\\r"))
 
 
 def _said(predicted: "Prediction | None", genres: Sequence[str]) -> list[str | float]:

@@ -73,8 +73,8 @@ def _user_table(
 ) -> pd.DataFrame:
     """Reads a table of the user, which must be in the folder of lists, so that DVC notices a change of it.
 
-    Unicode writes an accented letter in two ways, and a file's name may have another one than the list. Where only that
-    differs, the table gets the name that the track has in the corpus.
+    Unicode has two forms of an accented letter, and the name of a file may be written in another form than the list.
+    Names in the table that differ from a track's only in this are replaced by the track's.
     """
     path = lists / Path(str(file)).name
     if str(file) not in (path.name, str(path)):

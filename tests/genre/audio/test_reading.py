@@ -259,9 +259,8 @@ def test_a_wav_may_state_a_wrong_size(write, size):
 def test_a_wav_that_states_a_little_too_little_loses_nothing_in_silence(write, share):
     data = bytearray(encoded("pcm_s16le", "wav", noise(60), options={"fflags": "+bitexact"}))
     place = data.index(b"data") + 4
-    data[place : place + 4] = int(share * int.from_bytes(data[place : place + 4], "little") / 4 * 4).to_bytes(
-        4, "little"
-    )
+    stated = int.from_bytes(data[place : place + 4], "little")
+    data[place : place + 4] = int(share * stated).to_bytes(4, "little")
     recording = reading.inspect(write(bytes(data)))
     assert recording.codec == "pcm_s16"  # the name that a WAV with a right header gets
     assert recording.seconds == pytest.approx(60, abs=0.1) or recording.missing
