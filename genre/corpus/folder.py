@@ -13,7 +13,7 @@ from genre.audio import parallel
 from genre.audio.processes import Failure
 from genre.audio.reading import Recording
 from genre.corpus import inspection, kinds
-from genre.pipeline.cells import FORMULA_STARTS
+from genre.corpus.cells import FORMULA_STARTS
 from genre.pipeline.tables import RESERVED_GENRES
 
 OUTSIDE = "not in the folder of a genre"

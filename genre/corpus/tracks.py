@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from genre.corpus import cells
 from genre.corpus.folder import ScannedFile
-from genre.pipeline import cells
 from genre.pipeline.tables import EXCLUDED, TRACKS
 
 

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from genre.pipeline import cells, files
+from genre.corpus import cells
+from genre.pipeline import files
 
 if TYPE_CHECKING:
     from genre.prediction.batch import Answer

@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 
 from genre.audio.reading import Recording
-from genre.corpus import tracks
+from genre.corpus import cells, tracks
 from genre.corpus.folder import ScannedFile
-from genre.pipeline import cells, tables
+from genre.pipeline import tables
 
 
 def test_tracks_are_named_by_genre_and_stem():
