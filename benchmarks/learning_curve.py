@@ -9,7 +9,7 @@ trained on, and the fold is predicted. So each track is tested once a seed, with
 
 - `linear`, the logistic regression on mean and standard deviation of the mel bands that is a baseline of `evaluate`;
 - `pretrained`, the head of that recipe; FOLDER must have its parameters;
-- `unet`, trained as the parameters of FOLDER say, without validation, the last epoch kept.
+- `unet` or `unet-quick`, trained as the parameters of FOLDER say, without validation, the last epoch kept.
 
 OUTCOMES.csv has a row for each seed, size and track: `system, corpus, size, trained, seed, group, correct`, where
 `trained` is the mean number of training tracks of a genre, below the size where genres have fewer. `draw` takes
@@ -42,9 +42,10 @@ from genre.training.params import Augment, Train
 from genre.training.tracks import place_tracks
 
 OUTCOMES = ("system", "corpus", "size", "trained", "seed", "group", "correct")
-NAMES = {"linear": "linear baseline", "pretrained": "recipe pretrained", "unet": "recipe unet"}
-COLOURS = {"linear": page.BLUE, "pretrained": page.GREEN, "unet": page.VERMILLION}
-MARKERS = {"linear": "o", "pretrained": "s", "unet": "^"}
+NETWORKS = ("unet", "unet-quick")
+NAMES = {"linear": "linear baseline", **{name: f"recipe {name}" for name in ("pretrained", *NETWORKS)}}
+COLOURS = {"linear": page.BLUE, "pretrained": page.GREEN, "unet": page.VERMILLION, "unet-quick": page.ORANGE}
+MARKERS = {"linear": "o", "pretrained": "s", "unet": "^", "unet-quick": "v"}
 DRAWS = 2000
 
 
@@ -91,7 +92,7 @@ def make_classifier(system: str, settings: Settings, corpus: suspects.Corpus) ->
     """Makes the classifier of a system."""
     if system == "pretrained":
         return suspects.make_classifier(settings, corpus)[1]
-    if system == "unet":
+    if system in NETWORKS:
         return on_crops(settings, corpus)
     cut, tracks = settings.load(Clips), list(corpus.table["track"])
     values = clips.clips_of(corpus.spectrograms, tracks, **cut.model_dump())

@@ -3,8 +3,8 @@
     python -m benchmarks.robustness MODEL... FOLDER [--split SPLIT.csv] [--tracks N]
         [--only ALTERATION] [--figure PNG] [--outcomes CSV]
 
-MODEL is a model file, or NAME=FILE with a name for the table and the figure. FOLDER has a folder of recordings for each
-genre. Each recording is altered in every way of `benchmarks.alterations`, as one channel at its own sample rate, and
+MODEL is a model file, or a folder of `benchmarks.fold_models`, of which each recording is predicted by the model that was
+not trained on it; NAME=MODEL gives it a name for the table and the figure. FOLDER has a folder of recordings for each genre. Each recording is altered in every way of `benchmarks.alterations`, as one channel at its own sample rate, and
 each model predicts the original and the altered ones. The table says, of each alteration,
 
 - how many of the altered recordings are classified correctly;
@@ -17,7 +17,7 @@ file has already is not computed again: a measurement that was stopped goes on, 
 """
 
 import argparse
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +27,7 @@ from matplotlib.ticker import PercentFormatter
 from tqdm import tqdm
 
 from benchmarks import alterations
+from benchmarks.fold_models import FOLDS
 from genre.audio import decoding, mel, reading
 from genre.audio.reading import Waveform
 from genre.evaluation.metrics import wilson
@@ -36,6 +37,7 @@ from genre.prediction.predictor import Prediction, Predictor
 
 OUTCOMES = ("model", "recording", "genre", "alteration", "predicted", "unsure")
 ORIGINAL = "original"
+Choice = Callable[[str], Predictor]  # of the model that predicts a track
 COLOURS, MARKERS = (page.BLUE, page.VERMILLION, page.GREEN, page.ORANGE), ("o", "s", "^", "D")
 
 
@@ -51,7 +53,7 @@ def main() -> None:
     parser.add_argument("--outcomes", type=Path, help="keep the answers in this table")
     arguments = parser.parse_args()
     models = dict(model.split("=", 1) if "=" in model else (model, model) for model in arguments.models)
-    found = measured(arguments, {name: Predictor(Path(file)) for name, file in models.items()})
+    found = measured(arguments, {name: choice(Path(file)) for name, file in models.items()})
     summaries = {name: pd.DataFrame(summary(found[found["model"] == name])) for name in models}
     for name, table in summaries.items():
         print(f"\n**{name}**, {table['recordings'].max()} recordings\n\n{markdown(table)}")
@@ -59,7 +61,23 @@ def main() -> None:
         page.save(changes(summaries), arguments.figure)
 
 
-def measured(arguments: argparse.Namespace, models: Mapping[str, Predictor]) -> pd.DataFrame:
+def choice(model: Path) -> Choice:
+    """Reads a model, which predicts every track, or a folder of models, one for each fold."""
+    if not model.is_dir():
+        one = Predictor(model)
+        return lambda _: one
+    folds = tables.read_csv(model / "folds.csv", FOLDS).set_index("track")["fold"]
+    models = [Predictor(model / f"{number}.pt") for number in range(folds.max() + 1)]
+
+    def of_fold(track: str) -> Predictor:
+        if track not in folds.index:
+            raise SystemExit(f"{model / 'folds.csv'} has no track {track!r}; leave its recording out of the folder")
+        return models[folds[track]]
+
+    return of_fold
+
+
+def measured(arguments: argparse.Namespace, models: Mapping[str, Choice]) -> pd.DataFrame:
     """Returns the answers of OUTCOMES, of which those that the file has are not computed again."""
     path, rows = arguments.outcomes, []
     if path and path.is_file():
@@ -93,7 +111,7 @@ def recordings(folder: Path, split: Path | None, count: int | None) -> list[Path
 
 
 def answers(
-    models: Mapping[str, Predictor], path: Path, wanted: Sequence[str], known: Container[tuple[str, ...]]
+    models: Mapping[str, Choice], path: Path, wanted: Sequence[str], known: Container[tuple[str, ...]]
 ) -> Iterator[tuple[str, str, str, str, str, bool]]:
     """Yields a row of OUTCOMES for each alteration and model that is not known; none if it cannot be decoded."""
     genre = path.parent.name
@@ -108,7 +126,7 @@ def answers(
         asked = [name for name in models if (name, f"{genre}/{path.name}", genre, alteration) not in known]
         altered = {ORIGINAL: unaltered, **alterations.ALTERATIONS}[alteration](waveform, rate) if asked else waveform
         for name in asked:
-            prediction = predict(models[name], altered, rate)
+            prediction = predict(models[name](f"{genre}/{path.stem}"), altered, rate)
             yield name, f"{genre}/{path.name}", genre, alteration, prediction.genre, prediction.unsure
 
 

@@ -15,15 +15,15 @@ def params(tmp_path):
 
 def test_every_recipe_has_a_title_and_fits_the_params_file(params):
     found = recipe.names(ROOT / "recipes")
-    assert {"unet", "reference", "pretrained"} <= found.keys()
+    assert {"unet", "unet-quick", "reference", "pretrained"} <= found.keys()
     for name, title in found.items():
         assert len(title) > 20
         recipe.apply(name, params, ROOT / "recipes")  # checks all of the file
 
 
-def test_the_default_is_the_recipe_unet_and_the_file_stays_as_it_is_byte_for_byte(params):
+def test_the_default_is_the_recipe_unet_quick_and_the_file_stays_as_it_is_byte_for_byte(params):
     before = params.read_bytes()
-    assert recipe.apply("unet", params, ROOT / "recipes") == []
+    assert recipe.apply("unet-quick", params, ROOT / "recipes") == []
     assert params.read_bytes() == before
 
 
@@ -35,7 +35,7 @@ def test_a_recipe_is_written_with_its_values_and_the_comments_stay_and_another_t
     assert params.read_text().count("#") == before.count("#")
     assert "crop_frames: null " in params.read_text()
     assert "file: null " in params.read_text()
-    recipe.apply("unet", params, ROOT / "recipes")
+    recipe.apply("unet-quick", params, ROOT / "recipes")
     assert Settings.read(params).sections == Settings.read(ROOT / "params.yaml").sections
 
 

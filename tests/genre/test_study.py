@@ -43,9 +43,9 @@ def test_a_study_that_cannot_be_run_is_refused_before_anything_is_queued(argumen
 
 def test_a_run_of_an_earlier_call_must_have_the_parameters_of_the_new_ones():
     here = Settings.read(ROOT / "params.yaml").flat()
-    one = study.Run("mine", "unet-long", "by-artist", 7)
+    one = study.Run("mine", "unet", "by-artist", 7)
     study.check_same(one, here | one.values(), here)
-    with pytest.raises(ValueError, match=r"mine--unet-long-by-artist-7 ran with data\.seed 42, new runs would have 43"):
+    with pytest.raises(ValueError, match=r"mine--unet-by-artist-7 ran with data\.seed 42, new runs would have 43"):
         study.check_same(one, here | one.values(), here | {"data.seed": 43})
     with pytest.raises(ValueError, match=r"ran with train\.epochs 18, new runs would have 40; .* another name"):
         study.check_same(one, here | one.values() | {"train.epochs": 18}, here)

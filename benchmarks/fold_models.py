@@ -1,0 +1,76 @@
+"""Trains a model for each fold of a corpus, so that every track can be predicted by a model that has not heard it.
+
+    python -m benchmarks.fold_models FOLDER MODELS [--folds 4] [--seed 0] [--group-by artist] [-S train.epochs=1]
+
+FOLDER is a repository in which `dvc repro spectrogram` has run; its params.yaml says what is trained. Groups, such as
+all tracks of an artist, are kept in one fold. MODELS is a folder that gets the model files `0.pt`, `1.pt` and so on, and
+the table `folds.csv`: `track, fold`, where fold k is predicted by `k.pt`. All other tracks are trained on, none is kept
+for validation; so a network keeps its last epoch, and only `pretrained` has a threshold. Models that are there are not
+trained again: a command that was stopped goes on.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from genre import suspects
+from genre.audio.params import Spectrogram
+from genre.network import hardware, model_file
+from genre.network.params import Model
+from genre.pipeline import tables
+from genre.pipeline.settings import Settings
+from genre.spectrograms.params import Clips
+from genre.training import fitting
+from genre.training.params import Augment, Train
+
+FOLDS = ("track", "fold")
+
+
+def main() -> None:
+    """Trains."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("models", type=Path)
+    parser.add_argument("--folds", type=int, default=4, help="(default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="of the folds (default: %(default)s)")
+    parser.add_argument("--group-by", default="artist", help="instead of split.group_by (default: %(default)s)")
+    parser.add_argument("-S", dest="overrides", action="append", default=[], help="a parameter, as `dvc exp run` has it")
+    arguments = parser.parse_args()
+    overrides = ["split.protocol=kfold", f"split.group_by={arguments.group_by}", "train.keep=last"]
+    settings = Settings.read(arguments.folder / "params.yaml", overrides + arguments.overrides)
+    corpus = suspects.read(settings, arguments.folder / "data")
+    fold = suspects.assign_folds(corpus, folds=arguments.folds, seed=arguments.seed)
+    arguments.models.mkdir(parents=True, exist_ok=True)
+    tables.write_csv(pd.DataFrame({"track": corpus.table["track"], "fold": fold}), arguments.models / "folds.csv")
+    for number in range(arguments.folds):
+        path = arguments.models / f"{number}.pt"
+        if path.exists():
+            print(f"{path} is there")
+        else:
+            train(settings, corpus, fold != number, path)
+
+
+def train(settings: Settings, corpus: suspects.Corpus, learned: suspects.Mask, path: Path) -> None:
+    """Trains on the tracks of the mask as stage `train` does, and writes the model."""
+    spectrogram, cut, model, params = (settings.load(kind) for kind in (Spectrogram, Clips, Model, Train))
+    subset = np.where(learned, "train", "test")
+    device = hardware.choose_hardware(params.device, params.precision)
+    hardware.seed_everything(params.seed)
+    sizes = {"n_mels": spectrogram.n_mels, "clip_frames": cut.clip_frames, **model.model_dump()}
+    network = model_file.make_network(sizes, len(corpus.genres))
+    given = fitting.Material(
+        corpus.spectrograms, corpus.table.assign(subset=subset), corpus.genres, cut, settings.load(Augment), params, device
+    )
+    with tqdm(total=params.epochs, desc=path.name, unit="epoch", disable=None) as bar:
+        _, calibrated = fitting.fit(network, given, lambda _: bool(bar.update()))
+    model_file.save(
+        path, network, network_params=sizes, genres=corpus.genres, clip_params=cut.model_dump(),
+        spectrogram=spectrogram.model_dump(), calibration=calibrated, credits={},
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
