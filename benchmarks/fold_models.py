@@ -3,10 +3,10 @@
     python -m benchmarks.fold_models FOLDER MODELS [--folds 4] [--seed 0] [--group-by artist] [-S train.epochs=1]
 
 FOLDER is a repository in which `dvc repro spectrogram` has run; its params.yaml says what is trained. Groups, such as
-all tracks of an artist, are kept in one fold. MODELS is a folder that gets the model files `0.pt`, `1.pt` and so on, and
-the table `folds.csv`: `track, fold`, where fold k is predicted by `k.pt`. All other tracks are trained on, none is kept
-for validation; so a network keeps its last epoch, and only `pretrained` has a threshold. Models that are there are not
-trained again: a command that was stopped goes on.
+all tracks of an artist, are kept in one fold. MODELS is a folder that gets the model files `0.pt`, `1.pt` and so on,
+and the table `folds.csv`: `track, fold`, where fold k is predicted by `k.pt`. All other tracks are trained on, none is
+kept for validation; so a network keeps its last epoch, and only `pretrained` has a threshold. Models that are there are
+not trained again: a command that was stopped goes on.
 """
 
 import argparse
@@ -37,7 +37,9 @@ def main() -> None:
     parser.add_argument("--folds", type=int, default=4, help="(default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of the folds (default: %(default)s)")
     parser.add_argument("--group-by", default="artist", help="instead of split.group_by (default: %(default)s)")
-    parser.add_argument("-S", dest="overrides", action="append", default=[], help="a parameter, as `dvc exp run` has it")
+    parser.add_argument(
+        "-S", dest="overrides", action="append", default=[], help="a parameter, as `dvc exp run` has it"
+    )
     arguments = parser.parse_args()
     overrides = ["split.protocol=kfold", f"split.group_by={arguments.group_by}", "train.keep=last"]
     settings = Settings.read(arguments.folder / "params.yaml", overrides + arguments.overrides)
@@ -55,17 +57,27 @@ def main() -> None:
 
 def train(settings: Settings, corpus: suspects.Corpus, learned: suspects.Mask, path: Path) -> None:
     """Trains on the tracks of the mask as stage `train` does, and writes the model."""
-    spectrogram, cut, model, params = (settings.load(kind) for kind in (Spectrogram, Clips, Model, Train))
-    subset = np.where(learned, "train", "test")
+    spectrogram, cut, model = settings.load(Spectrogram), settings.load(Clips), settings.load(Model)
+    params, subset = settings.load(Train), np.where(learned, "train", "test")
     device = hardware.choose_hardware(params.device, params.precision)
     hardware.seed_everything(params.seed)
     sizes = {"n_mels": spectrogram.n_mels, "clip_frames": cut.clip_frames, **model.model_dump()}
     network = model_file.make_network(sizes, len(corpus.genres))
     given = fitting.Material(
-        corpus.spectrograms, corpus.table.assign(subset=subset), corpus.genres, cut, settings.load(Augment), params, device
+        corpus.spectrograms,
+        corpus.table.assign(subset=subset),
+        corpus.genres,
+        cut,
+        settings.load(Augment),
+        params,
+        device,
     )
     with tqdm(total=params.epochs, desc=path.name, unit="epoch", disable=None) as bar:
-        _, calibrated = fitting.fit(network, given, lambda _: bool(bar.update()))
+
+        def on_epoch(_: object) -> None:
+            bar.update()
+
+        _, calibrated = fitting.fit(network, given, on_epoch)
     model_file.save(
         path, network, network_params=sizes, genres=corpus.genres, clip_params=cut.model_dump(),
         spectrogram=spectrogram.model_dump(), calibration=calibrated, credits={},

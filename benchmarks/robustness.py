@@ -3,9 +3,10 @@
     python -m benchmarks.robustness MODEL... FOLDER [--split SPLIT.csv] [--tracks N]
         [--only ALTERATION] [--figure PNG] [--outcomes CSV]
 
-MODEL is a model file, or a folder of `benchmarks.fold_models`, of which each recording is predicted by the model that was
-not trained on it; NAME=MODEL gives it a name for the table and the figure. FOLDER has a folder of recordings for each genre. Each recording is altered in every way of `benchmarks.alterations`, as one channel at its own sample rate, and
-each model predicts the original and the altered ones. The table says, of each alteration,
+MODEL is a model file, or a folder of `benchmarks.fold_models`, of which each recording is predicted by the model that
+was not trained on it; NAME=MODEL gives it a name for the table and the figure. FOLDER has a folder of recordings for
+each genre. Each recording is altered in every way of `benchmarks.alterations`, as one channel at its own sample rate,
+and each model predicts the original and the altered ones. The table says, of each alteration,
 
 - how many of the altered recordings are classified correctly;
 - in how many the genre differs from that of the original, with the 95 % interval (Wilson);

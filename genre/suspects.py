@@ -99,7 +99,7 @@ class Corpus:
     @property
     def labels(self) -> Labels:
         """The number of each track's genre: `(track,)`."""
-        return np.array([self.genres.index(genre) for genre in self.table["genre"]], np.int64)
+        return np.unique(self.table["genre"].to_numpy(str), return_inverse=True)[1]
 
 
 def read(settings: Settings, folder: Path = Path("data")) -> Corpus:
@@ -117,13 +117,10 @@ def read(settings: Settings, folder: Path = Path("data")) -> Corpus:
         if not path.exists():
             raise ValueError(f"{path} is missing; `dvc repro spectrogram` makes it, `dvc pull` fetches it")
     spectrograms, table = store.read(paths[0], paths[1]), tables.read_tracks(paths[2])
-    n_mels = settings.load(Spectrogram).n_mels
-    if spectrograms.values.shape[1] != n_mels:
-        raise ValueError(
-            f"{paths[0]} must have spectrogram.n_mels ({n_mels}) mel bands, got {spectrograms.values.shape[1]}; "
-            "run `dvc repro spectrogram`"
-        )
-    clips.check_lengths(spectrograms, table["track"], settings.load(Clips).clip_frames)
+    clips.check(
+        spectrograms, table["track"],
+        n_mels=settings.load(Spectrogram).n_mels, clip_frames=settings.load(Clips).clip_frames,
+    )  # fmt: skip
     split, pairs = settings.load(Split), tables.read_csv(paths[3], tables.REPETITIONS)
     source = settings.load(DataSource).source
     groups = assignment.groups_of(split, source, table, pairs, folder / "gtzan", folder / "lists")

@@ -26,6 +26,10 @@ def main(
     tracked = results.begin()
     network, content = model_file.load(model_pt)
     spectrograms, table = store.read(values, index), tables.read_csv(split_csv, tables.SPLIT)
+    clips.check(
+        spectrograms, table["track"],
+        n_mels=content["spectrogram"]["n_mels"], clip_frames=content["clip_params"]["clip_frames"],
+    )  # fmt: skip
     hardware.seed_everything(computation.seed)
     device = hardware.choose_hardware(computation.device, computation.precision)
     device.place(network)

@@ -44,7 +44,7 @@ def _train(
     clip, spectrogram, model = settings.load(Clips), settings.load(Spectrogram), settings.load(Model)
     augment, train = settings.load(Augment), settings.load(Train)
     spectrograms, table = store.read(*inputs[:2]), tables.read_csv(inputs[2], tables.SPLIT)
-    clips.check_lengths(spectrograms, table["track"], clip.clip_frames)
+    clips.check(spectrograms, table["track"], n_mels=spectrogram.n_mels, clip_frames=clip.clip_frames)
     genres = sorted(table["genre"].unique())
 
     hardware.seed_everything(train.seed)

@@ -3,6 +3,7 @@
 import ast
 import json
 import shlex
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -176,3 +177,11 @@ def test_reading_and_the_command_line_need_no_torch(name):
 
 def test_prediction_ships_neither_the_training_loop_nor_augmentation():
     assert not any(file.startswith("genre/training/") for file in closure(ROOT / "genre/prediction/serving.py"))
+
+
+def test_an_installed_package_has_every_folder_of_the_code():
+    """setuptools finds the folders with an `__init__.py`; a list of them by hand once lacked one."""
+    tool = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
+    assert tool["packages"] == {"find": {"include": ["genre*", "stages*"]}}
+    for path in [*ROOT.glob("genre/**/*.py"), *ROOT.glob("stages/**/*.py")]:
+        assert (path.parent / "__init__.py").is_file(), path

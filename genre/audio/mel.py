@@ -12,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import fft, sparse
 
+from genre.audio.mel_scale import band_edges
+
 FLOOR_DECIBELS = 80.0
 BLOCK_FRAMES = 32  # frames that are transformed together: they stay in the processor's cache
 
@@ -95,38 +97,12 @@ def _scaled(powers: list[Values]) -> npt.NDArray[np.float16]:
     return values
 
 
-def mel_frequencies(*, sample_rate: int, n_fft: int, n_mels: int, f_max: float) -> Values:
-    """Computes the frequency in Hz at which each mel band weighs most: `(n_mels,)`."""
-    filters = _mel_filters(sample_rate, n_fft, n_mels, f_max)
-    weights = filters.sum(axis=1)
-    centres = filters @ fft.rfftfreq(n_fft, 1 / sample_rate) / np.where(weights > 0, weights, 1)
-    # A band narrower than the distance of two bins may contain no bin: its frequency is put between its neighbours.
-    bands, filled = np.arange(n_mels), np.flatnonzero(weights > 0)
-    whole: Values = np.where(weights > 0, centres, np.interp(bands, filled, centres[filled])).astype(np.float32)
-    return whole
-
-
 @cache
 def _mel_filters(sample_rate: int, n_fft: int, n_mels: int, f_max: float) -> sparse.csr_array:
     """Makes the weights of triangular filters with an area of 1, from 0 Hz to `f_max`: `(n_mels, bin)`."""
-    edges = _mel_to_hertz(np.linspace(0, _hertz_to_mel(f_max), n_mels + 2))[:, None]
+    edges = band_edges(n_mels, f_max)[:, None]
     lower, centre, upper = edges[:-2], edges[1:-1], edges[2:]
     bins = fft.rfftfreq(n_fft, 1 / sample_rate)
     rising, falling = (bins - lower) / (centre - lower), (upper - bins) / (upper - centre)
     triangles = np.maximum(0, np.minimum(rising, falling)) * 2 / (upper - lower)
     return sparse.csr_array(triangles.astype(np.float32))
-
-
-# Slaney's mel scale is linear below 1000 Hz, which is 15 mel, and grows 6.4 times in 27 mel above.
-_LINEAR_HERTZ, _LINEAR_MELS, _MELS_PER_LOG = 1000.0, 15.0, 27 / np.log(6.4)
-
-
-def _hertz_to_mel(hertz: float) -> float:
-    if hertz < _LINEAR_HERTZ:
-        return hertz * _LINEAR_MELS / _LINEAR_HERTZ
-    return float(_LINEAR_MELS + np.log(hertz / _LINEAR_HERTZ) * _MELS_PER_LOG)
-
-
-def _mel_to_hertz(mels: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    logarithmic = _LINEAR_HERTZ * np.exp((mels - _LINEAR_MELS) / _MELS_PER_LOG)
-    return np.where(mels < _LINEAR_MELS, mels * _LINEAR_HERTZ / _LINEAR_MELS, logarithmic)

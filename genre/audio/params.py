@@ -1,9 +1,11 @@
 """The section `spectrogram` of params.yaml: the log-mel power spectrogram."""
 
+import math
 from typing import Annotated, ClassVar
 
 from pydantic import Field, model_validator
 
+from genre.audio.mel_scale import band_edges
 from genre.pipeline.settings import Section
 
 
@@ -32,5 +34,14 @@ class Spectrogram(Section):
             raise ValueError(
                 f"spectrogram.f_max must be in 1000..{self.sample_rate / 2:g}, half of spectrogram.sample_rate, got "
                 f"{self.f_max:g}; above it there is no sound"
+            )
+        edges = band_edges(self.n_mels, self.f_max)
+        narrowest, distance = (edges[2:] - edges[:-2]).min(), self.sample_rate / self.n_fft
+        if narrowest < distance:  # then bands lie between two frequencies of the transform, and would be 0 for ever
+            least = math.ceil(self.sample_rate / narrowest)
+            raise ValueError(
+                f"spectrogram.n_fft must be at least {least} for n_mels {self.n_mels} and f_max {self.f_max:g}, got "
+                f"{self.n_fft}: its frequencies are {distance:.1f} Hz apart, and the "
+                f"narrowest mel band is {narrowest:.1f} Hz wide; raise n_fft, or lower n_mels"
             )
         return self

@@ -27,6 +27,7 @@ def check(settings: Settings) -> None:
         build(kind, settings.sections[kind.section], f"{settings.path}")  # refuses unknown keys too
     _check_crops(settings)
     _check_pretrained(settings)
+    _check_trunk(settings)
     _check_shortest_track(settings)
 
 
@@ -52,6 +53,22 @@ def _check_pretrained(settings: Settings) -> None:
                 f"spectrogram.{key} must be {value} for model.network musicnn, which was trained on such spectrograms, "
                 f"got {getattr(spectrogram, key)}; `genre recipe pretrained` sets all that belongs to it"
             )
+
+
+def _check_trunk(settings: Settings) -> None:
+    """Checks that a trunk that is trained on is there, and validation tracks that choose the epoch."""
+    split, rate, network = settings.load(Split), settings.load(Train).trunk_rate, settings.load(Model).network
+    if rate and network != "musicnn":
+        raise ValueError(
+            f"train.trunk_rate must be 0 for model.network {network}, which has no pretrained trunk, got {rate:g}"
+        )
+    has_valid = split.folds > 2 if split.protocol == "kfold" else split.protocol != "stratified" or split.valid
+    if rate and not has_valid:
+        wanted = "split.folds must be at least 3" if split.protocol == "kfold" else "split.valid must be above 0"
+        raise ValueError(
+            f"{wanted} for train.trunk_rate {rate:g}: validation tracks choose the epoch; raise it, for example to "
+            f"{'5' if split.protocol == 'kfold' else '0.2'}, or set trunk_rate to 0"
+        )
 
 
 def _check_shortest_track(settings: Settings) -> None:

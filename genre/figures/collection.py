@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
-from genre.audio import mel
+from genre.audio import mel_scale
 from genre.audio.params import Spectrogram
 from genre.evaluation import predictions
 from genre.figures import results
@@ -80,7 +80,7 @@ def of_spectrograms(
         spectrogram: The section `spectrogram`, for the axes.
         augmentation: The section `augment`.
     """
-    frequencies = mel.mel_frequencies(**spectrogram.model_dump(exclude={"hop_length"}))
+    frequencies = mel_scale.mel_frequencies(spectrogram.n_mels, spectrogram.f_max)
     axes: dict[str, Any] = {
         "sample_rate": spectrogram.sample_rate, "hop_length": spectrogram.hop_length, "mel_frequencies": frequencies,
     }  # fmt: skip

@@ -1,6 +1,8 @@
 """The device a network computes on, in which number format, and how its results are made repeatable."""
 
 import os
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -51,10 +53,12 @@ def choose_hardware(device: str, precision: str) -> Hardware:
     Raises:
         ValueError: The device asked for is not there, or too old for this torch.
     """
-    present = {"cuda": _has_usable_gpu(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    present: dict[str, Callable[[], bool]] = {
+        "cuda": _has_usable_gpu, "mps": torch.backends.mps.is_available, "cpu": lambda: True,
+    }  # fmt: skip
     if device == "auto":
-        device = next(name for name, there in present.items() if there)
-    if not present[device]:
+        device = next(name for name, is_there in present.items() if is_there())
+    elif not present[device]():
         raise ValueError(
             f"train.device {device} is not on this machine, or too old for this torch; set it to auto or cpu"
         )
@@ -67,9 +71,10 @@ def _has_usable_gpu() -> bool:
     """Returns whether there is a GPU for which this build of torch has code."""
     if not torch.cuda.is_available():
         return False
-    oldest = min(int(name.removeprefix("sm_")) for name in torch.cuda.get_arch_list() if name.startswith("sm_"))
+    # Such as sm_80 or sm_90a; a build for AMD's GPUs names none, and there is no capability to compare with.
+    known = [int(found[1]) for name in torch.cuda.get_arch_list() if (found := re.match(r"sm_(\d+)", name))]
     major, minor = torch.cuda.get_device_capability()
-    return 10 * major + minor >= oldest
+    return not known or 10 * major + minor >= min(known)
 
 
 def _is_faster_in_bfloat16(device: str) -> bool:

@@ -1,5 +1,8 @@
 """What a network says of clips, without training it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor, nn
 
@@ -50,18 +53,28 @@ def evaluate(network: nn.Module, clips: Tensor, labels: Tensor, *, hardware: Har
 
 
 def compute_features(network: Musicnn, clips: Tensor, *, hardware: Hardware) -> Tensor:
-    """Returns what a head learns from, the features of clips `(clip, mel, frame)`: `(clip, 456)`, on the CPU."""
-    with torch.inference_mode(), hardware.autocast():
+    """Returns what a head learns from, the features of clips `(clip, mel, frame)`: `(clip, 456)`, on the CPU.
+
+    Raises:
+        ValueError: Memory ran out; the message names the parameters to change.
+    """
+    with _computing(hardware):
         return network.features(clips.to(hardware.device).float()).float().cpu()
 
 
 def _logits_on_device(network: nn.Module, clips: Tensor, hardware: Hardware) -> Tensor:
     network.eval()
     size = BATCH_ON_CPU if hardware.device == "cpu" else BATCH_ON_GPU
+    with _computing(hardware):
+        # Half the bytes go to the device if the clips become float32 there.
+        return torch.cat([network(part.to(hardware.device).float()).float() for part in torch.split(clips, size)])
+
+
+@contextmanager
+def _computing(hardware: Hardware) -> Iterator[None]:
+    """Computes without gradients, in the number format of the hardware; says what to lower if memory runs out."""
     try:
         with torch.inference_mode(), hardware.autocast():
-            # Half the bytes go to the device if the clips become float32 there.
-            logits = [network(part.to(hardware.device).float()).float() for part in torch.split(clips, size)]
+            yield
     except (MemoryError, RuntimeError) as error:
         raise explained(error, "split.clip_frames") from error
-    return torch.cat(logits)

@@ -106,7 +106,7 @@ def build(kind: type[Kind], values: Mapping[str, Any], where: str) -> Kind:
     try:
         return kind.model_validate(dict(values))
     except ValidationError as error:
-        raise ValueError(_problem(kind, error.errors()[0], where)) from None
+        raise ValueError(_problem(kind, error.errors(), where)) from None
 
 
 def flat(*sections: Section) -> dict[str, Any]:
@@ -122,8 +122,9 @@ def shown(value: Any) -> str:
         return "a number too long to show"
 
 
-def _problem(kind: type[Section], detail: ErrorDetails, where: str) -> str:
+def _problem(kind: type[Section], details: Sequence[ErrorDetails], where: str) -> str:
     """Says in one line which parameter is wrong, by which rule, and what its value is."""
+    detail = details[0]
     if not detail["loc"]:  # a rule about several keys, with a message of its own
         return detail["msg"].removeprefix("Value error, ")
     key = str(detail["loc"][0])[:100]
@@ -132,12 +133,21 @@ def _problem(kind: type[Section], detail: ErrorDetails, where: str) -> str:
         return f"{name} is missing in {where}"
     if detail["type"] == "extra_forbidden":
         return f"{name} is not a parameter; {kind.section} has {', '.join(kind.model_fields)}"
-    rule = detail["msg"].removeprefix("Input should be ")
-    if detail["type"] in ("greater_than_equal", "less_than_equal"):
-        limits = dict(_limits(kind.model_fields[key]))
-        rule = f"in {limits['ge']}..{limits['le']}"
+    field = kind.model_fields[key]
+    rules = [_rule(field, other) for other in details if other["loc"][0] == detail["loc"][0]]  # by kind of value
+    rule = " or ".join(rules + ["null"] * (type(None) in get_args(field.annotation)))
     kind_of_value = f" ({type(value).__name__})" if "type" in detail["type"] or "from" in detail["type"] else ""
     return f"{name} must be {rule}, got {shown(value)}{kind_of_value}"
+
+
+def _rule(field: FieldInfo, detail: ErrorDetails) -> str:
+    """Returns what a value must be, to follow on "must be"."""
+    if detail["type"] in ("greater_than_equal", "less_than_equal"):
+        limits = dict(_limits(field))
+        return f"in {limits['ge']}..{limits['le']}"
+    if detail["type"] == "string_too_short":
+        return "a text that is not empty"
+    return detail["msg"].removeprefix("Input should be ")
 
 
 def _limits(field: FieldInfo) -> Iterator[tuple[str, Any]]:

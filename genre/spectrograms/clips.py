@@ -57,12 +57,17 @@ def blocks_of(
         yield clips_of(store, tracks[start : start + BLOCK_TRACKS], **clip_params)
 
 
-def check_lengths(store: "SpectrogramStore", tracks: Iterable[str], clip_frames: int) -> None:
-    """Checks that every track is in the store and at least a clip long.
+def check(store: "SpectrogramStore", tracks: Iterable[str], *, n_mels: int, clip_frames: int) -> None:
+    """Checks that the store has the spectrograms that clips are cut from: those of every track, long enough.
 
     Raises:
-        ValueError: A track is unknown or too short; the message says what to change.
+        ValueError: The number of mel bands is another, or a track is unknown or too short; the message says what to do.
     """
+    if store.values.shape[1] != n_mels:
+        raise ValueError(
+            f"the spectrograms must have {n_mels} mel bands (spectrogram.n_mels), got {store.values.shape[1]}; run "
+            "`dvc repro spectrogram`"
+        )
     for track in tracks:
         if track not in store.index:
             raise ValueError(f"track {track!r} has no spectrogram; run `dvc repro spectrogram`")

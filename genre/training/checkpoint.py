@@ -1,7 +1,7 @@
 """The checkpoint of a training: written after each epoch, so that a training that was killed goes on from there."""
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -78,8 +78,10 @@ def save(path: Path, key: str, parts: Mapping[str, Stateful], state: TrainingSta
         torch.save(content, file)
 
 
-def resume(path: Path, key: str, parts: Mapping[str, Stateful]) -> TrainingState | None:
-    """Loads a checkpoint into `parts`.
+def resume(
+    path: Path, key: str, parts: Mapping[str, Stateful], *, tell: Callable[[str], None] = tqdm.write
+) -> TrainingState | None:
+    """Loads a checkpoint into `parts`, and tells in a line after which epoch the training goes on.
 
     Returns:
         The state of the training, or None if there is no checkpoint or it cannot be used; a line then says why, and
@@ -98,9 +100,9 @@ def resume(path: Path, key: str, parts: Mapping[str, Stateful]) -> TrainingState
     except UNUSABLE as error:
         for name, part in parts.items():
             part.load_state_dict(fresh[name])
-        tqdm.write(f"checkpoint {path.name} is not used: {' '.join(str(error).split())[:200] or error!r}")
+        tell(f"checkpoint {path.name} is not used: {' '.join(str(error).split())[:200] or error!r}")
         return None
-    tqdm.write(f"going on after epoch {len(state.history)}, from checkpoint {path.name}")
+    tell(f"going on after epoch {len(state.history)}, from checkpoint {path.name}")
     return state
 
 

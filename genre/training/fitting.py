@@ -94,14 +94,13 @@ def fit(
         network, given.store, given.table, given.genres, given.clips,
         hardware=given.hardware, seed=given.train.seed, checkpoint_path=given.features_path,
     )  # fmt: skip
-    calibrated = calibration.fit(fitted.logits, fitted.labels)
     if given.has_steps(network):
         with torch.no_grad():  # to the scale at which the cross entropy of the logits means probabilities
             for parameter in network.head.parameters():
-                parameter.div_(calibrated["temperature"])
+                parameter.div_(fitted.calibration["temperature"])
         return _fit_by_steps(network, given, on_epoch, on_steps)
     on_epoch(fitted.state.history[0])
-    return fitted.state, calibrated
+    return fitted.state, fitted.calibration
 
 
 def _fit_by_steps(

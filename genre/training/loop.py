@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
+from tqdm import tqdm
 
 from genre.network.hardware import Hardware, explained
 from genre.network.inference import evaluate
@@ -51,7 +52,7 @@ class Trainer:
     scheduler: LRScheduler
 
     def epoch(self, number: int, on_steps: OnSteps = lambda *_: None) -> tuple[float, float]:
-        """Trains one epoch; returns the mean loss and the accuracy on the augmented clips, with dropout on.
+        """Trains one epoch; returns mean cross entropy and accuracy on the augmented clips, with dropout on.
 
         The losses stay on the device, and are read about once a second, so that a GPU need not wait for the CPU.
 
@@ -75,21 +76,22 @@ class Trainer:
         return record.read_all()
 
     def step(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Takes a step; returns the loss and how many clips are classified correctly, both on the device.
+        """Takes a step; returns the cross entropy and how many clips are classified correctly, both on the device.
 
-        The mean of the processes' losses is the loss of the whole batch.
+        The mean of the processes' cross entropies is that of the whole batch. The L2 penalty, which is added to it for
+        the step, is not in it: so it can be compared with the cross entropy of the validation clips.
         """
         with self.hardware.autocast():
             logits = self.parallel(batch.clips)
         logits = logits[: len(batch.labels)].float()
-        loss = self._losses(logits, batch).sum() * (self.clips.group.size / batch.size)
+        cross_entropy = loss = self._losses(logits, batch).sum() * (self.clips.group.size / batch.size)
         if self.params.l2_penalty:
             loss = loss + self.params.l2_penalty * sum(w.square().sum() for w in conv_weights(self.network))
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         self.scheduler.step()
-        return loss.detach(), (logits.detach().argmax(1) == batch.labels).sum()
+        return cross_entropy.detach(), (logits.detach().argmax(1) == batch.labels).sum()
 
     def _losses(self, logits: Tensor, batch: Batch) -> Tensor:
         """Computes the cross entropy of each clip, of a mixed one for both of its genres: `(batch,)`."""
@@ -154,7 +156,8 @@ def fit(
     """
     trainer, state = make_trainer(network, clips, params, hardware), TrainingState()
     if checkpoint_path:
-        state = checkpoint.resume(checkpoint_path, key, trainer.parts) or state
+        tell = tqdm.write if clips.group.writes else lambda _: None
+        state = checkpoint.resume(checkpoint_path, key, trainer.parts, tell=tell) or state
     clips.group.check_same(len(state.history))
     if valid is not None and hardware.has_room_for(valid[0].nbytes):
         valid = valid[0].to(hardware.device), valid[1].to(hardware.device)

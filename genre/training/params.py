@@ -2,7 +2,7 @@
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from genre.network.params import Computation
 from genre.pipeline.settings import Section
@@ -58,6 +58,15 @@ class Train(Computation):
     crop_frames: Annotated[int, Field(ge=32, le=8192, multiple_of=32)] | None
     keep: Literal["best", "last"]
     devices: Annotated[int, Field(ge=1, le=1024)] | Literal["auto"]
+
+    @model_validator(mode="after")
+    def _every_device_gets_two_clips(self) -> "Train":
+        if self.devices != "auto" and self.batch_size < 2 * self.devices:
+            raise ValueError(
+                f"train.batch_size must be at least 2 for each of the {self.devices} devices, got {self.batch_size}; "
+                "raise it, or lower train.devices"
+            )
+        return self
 
     def input_frames(self, clip_frames: int) -> int:
         """Returns how many frames the network is trained on at a time: those of a random crop, or of a whole clip."""

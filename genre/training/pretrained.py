@@ -20,6 +20,7 @@ from genre.pipeline import files
 from genre.spectrograms.clips import clips_of
 from genre.spectrograms.params import Clips
 from genre.spectrograms.store import SpectrogramStore
+from genre.training import calibration
 from genre.training.checkpoint import UNUSABLE, TrainingState
 from genre.training.head import LEAST_TRACKS, cross_validated_logits, fit_head
 
@@ -34,13 +35,12 @@ class Fitted:
 
     Attributes:
         state: The history, of one row, and the weights.
-        logits: `(track, clip, genre)` of the training tracks, each by a head that was fitted without it.
-        labels: `(track,)`, the number of each training track's genre.
+        calibration: Temperature and threshold, fitted to the training tracks, each predicted by a head that was fitted
+            without it.
     """
 
     state: TrainingState
-    logits: npt.NDArray[np.float64]
-    labels: npt.NDArray[np.int64]
+    calibration: dict[str, float]
 
 
 def fit(
@@ -75,10 +75,11 @@ def fit(
     hardware.place(network.eval())
     labels = np.array([genres.index(genre) for genre in rows["genre"]])
     features = compute_features(network, store, list(rows["track"]), clips, hardware, checkpoint_path)
-    logits = cross_validated_logits(features, labels, seed=seed)
+    calibrated = calibration.fit(cross_validated_logits(features, labels, seed=seed), labels)
     head = fit_head(features, labels)
     with torch.inference_mode():
-        fitted = head(torch.from_numpy(features)).double().log_softmax(dim=2).numpy()
+        logits = head(torch.from_numpy(features)).double() / calibrated["temperature"]
+        fitted = logits.log_softmax(dim=2).numpy()
     network.head = head.to(hardware.device)
     by_clip = fitted.reshape(-1, len(genres))
     actual = labels.repeat(features.shape[1])
@@ -90,7 +91,7 @@ def fit(
     }
     state = TrainingState()
     state.add_epoch(row, network.state_dict(), "last")
-    return Fitted(state, logits, labels)
+    return Fitted(state, calibrated)
 
 
 def _check_enough(genres: pd.Series) -> None:

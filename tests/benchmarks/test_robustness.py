@@ -1,3 +1,4 @@
+import shutil
 import sys
 
 import pandas as pd
@@ -106,3 +107,16 @@ def test_only_test_tracks_of_a_split_are_taken(tmp_path):
     (tmp_path / "split.csv").write_text("track,genre,subset\nrock/a,rock,train\nrock/b,rock,test\n")
     (chosen,) = robustness.recordings(tmp_path, tmp_path / "split.csv", None)
     assert chosen.name == "b.wav"
+
+
+def test_each_recording_is_predicted_by_the_model_of_its_fold(model_pt, tmp_path):
+    folder = tmp_path / "folds"
+    folder.mkdir()
+    for number in (0, 1):
+        shutil.copy(model_pt, folder / f"{number}.pt")
+    (folder / "folds.csv").write_text("track,fold\nrock/1,1\npop/2,0\nrock/2,1\n")
+    choose = robustness.choice(folder)
+    assert choose("rock/1") is choose("rock/2")
+    assert choose("rock/1") is not choose("pop/2")
+    with pytest.raises(SystemExit, match=r"folds.csv has no track 'pop/1'; leave its recording out"):
+        choose("pop/1")

@@ -117,7 +117,9 @@ def test_without_the_outputs_of_the_stages_the_error_says_which_stage_to_run(hou
 
 
 def test_spectrograms_of_other_parameters_are_refused(house):
-    with pytest.raises(ValueError, match=r"must have spectrogram.n_mels \(64\) mel bands, got 32; run `dvc repro spec"):
+    with pytest.raises(
+        ValueError, match=r"must have 64 mel bands \(spectrogram\.n_mels\), got 32; run `dvc repro spec"
+    ):
         suspects.read(Settings.read(overrides=["spectrogram.n_mels=64"]))
 
 

@@ -11,15 +11,22 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import psutil
 import pytest
 import soundfile
+import torch
 
 from genre.console import stage as console
-from genre.pipeline import files
+from genre.network import model_file
+from genre.network.unet import GenreNet
+from genre.pipeline import files, tables
+from genre.spectrograms import store
 from tests.conftest import RATE, tone
 from tests.genre.audio.clusters import LocalCluster
+from tests.genre.network.test_model_file import CONTENT
+from tests.genre.network.test_unet import TINY
 
 ROOT = Path(__file__).parents[2]
 FAST = [
@@ -105,6 +112,58 @@ def test_the_whole_pipeline_twice_gives_the_same_bytes_also_without_tracking(tmp
         assert len(shown) == count
         assert set(shown["track"]) == set(predictions.loc[predictions["subset"] == "test", "track"])
     assert not predictions.isna().any(axis=None)
+
+
+@pytest.fixture
+def judged(tmp_path, monkeypatch):
+    """A store of six tracks of two genres, all in the test subset, and a model with a temperature and a threshold."""
+    monkeypatch.setenv("GENRE_TRACKING", "off")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "models").mkdir()
+    random = np.random.default_rng(0)
+    tracks = [f"{genre}/{number}" for genre in ("high", "low") for number in range(3)]
+    mels = [(track, random.random((80, 32)).astype(np.float16)) for track in tracks]
+    store.write(mels, 32, *(tmp_path / path for path in STORE))
+    subsets = ["train", "train", "test"] * 2
+    table = pd.DataFrame({"track": tracks, "genre": [track.split("/")[0] for track in tracks], "subset": subsets})
+    table.to_csv(tmp_path / "data" / "split.csv", index=False)
+    (tmp_path / "metrics").mkdir()
+    (tmp_path / "metrics" / "leaks.csv").write_text(",".join(tables.LEAKS) + "\n")
+    torch.manual_seed(0)
+    net = GenreNet(genres=2, **TINY).eval()
+    with torch.no_grad():  # so that logits are far apart, and a temperature matters
+        [*net.modules()][-1].weight *= 20
+    content = CONTENT | {"genres": ["high", "low"], "calibration": {"temperature": 2.5, "unsure_below": 0.52}}
+    model_file.save(tmp_path / "models" / "model.pt", net, network_params=TINY, **content)
+    return tmp_path, net, dict(mels)
+
+
+def test_evaluate_calibrates_the_probabilities_and_counts_what_is_sure_enough(judged):
+    folder, net, mels = judged
+    run("evaluate", *PATHS["evaluate"], where=folder, overrides=FAST)
+    found = pd.read_csv(folder / "metrics" / "predictions.csv")
+    with torch.inference_mode():
+        cuts = [mel[start : start + 64].T for mel in mels.values() for start in (0, 4, 8, 12, 16)]
+        logits = net(torch.from_numpy(np.stack(cuts)).float())
+    wanted = (logits / 2.5).softmax(1)
+    np.testing.assert_allclose(found[["high", "low"]], wanted, atol=1e-5)
+    assert abs(wanted - logits.softmax(1)).max() > 0.1
+    by_track = (logits / 2.5).reshape(6, 5, 2).mean(1).softmax(1).amax(1)
+    assert (by_track >= 0.52).tolist()[2::3] == [False, True]  # of the test tracks
+    assert json.loads((folder / "metrics" / "metrics.json").read_text())["test"]["answered"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("stage", "overrides"), [("train", ["spectrogram.n_mels=64", "split.clip_frames=64"]), ("evaluate", [])]
+)
+def test_spectrograms_with_another_number_of_bands_are_refused(judged, stage, overrides):
+    folder, _, mels = judged
+    if stage == "evaluate":
+        store.write(((track, np.tile(mel, 2)) for track, mel in mels.items()), 64, *(folder / path for path in STORE))
+    done = run(stage, *PATHS[stage], where=folder, overrides=[*FAST, *overrides], check=False)
+    assert done.returncode == 2
+    assert "error: the spectrograms must have" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("kind", ["folder", "tar.gz", "zip"])

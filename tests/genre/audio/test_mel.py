@@ -3,7 +3,8 @@ import pytest
 import scipy.signal.windows
 import torch
 
-from genre.audio import mel
+from genre.audio import mel, mel_scale
+from genre.audio.params import Spectrogram
 from tests.conftest import RATE, tone
 
 SIZES = {"sample_rate": RATE, "n_fft": 2048, "hop_length": 1024, "n_mels": 128, "f_max": RATE / 2}
@@ -39,7 +40,7 @@ def test_values_are_those_of_torchaudio(waveform, sizes):
 
 @pytest.mark.parametrize("frequency", [110, 440, 3000, 9000])
 def test_a_tone_peaks_in_its_mel_band(frequency):
-    centres = mel.mel_frequencies(sample_rate=RATE, n_fft=2048, n_mels=128, f_max=RATE / 2)
+    centres = mel_scale.mel_frequencies(128, RATE / 2)
     band = mel.log_mel(tone(frequency, 2.0), **SIZES)[10].argmax()
     assert abs(centres[band] - frequency) < max(15, 0.05 * frequency)
 
@@ -47,7 +48,7 @@ def test_a_tone_peaks_in_its_mel_band(frequency):
 def test_sound_above_f_max_changes_nothing():
     """An mp3 of 64 kb/s has no sound above 10 kHz; a network that hears it gave other answers."""
     waveform = tone(440, 2.0) + noise() / 100
-    centres = mel.mel_frequencies(sample_rate=RATE, n_fft=2048, n_mels=128, f_max=8000.0)
+    centres = mel_scale.mel_frequencies(128, 8000.0)
     assert 7800 < centres[-1] < 8000
     without, with_tone = (
         mel.log_mel(sound, **NARROW).astype(float) for sound in (waveform, waveform + tone(9000, 2.0))
@@ -109,12 +110,33 @@ def test_blocks_of_frames_give_what_the_whole_gives(monkeypatch, sizes):
         np.testing.assert_array_equal(mel.log_mel(noise(5.0), **sizes), whole)
 
 
-def test_bands_without_a_bin_have_a_place_between_their_neighbours():
-    centres = mel.mel_frequencies(sample_rate=RATE, n_fft=512, n_mels=256, f_max=RATE / 2)
-    assert np.isfinite(centres).all()
-    assert (np.diff(centres) > -12).all()  # a band of one bin or two has its centre on a bin
+@pytest.mark.parametrize(("n_mels", "f_max"), [(128, 10_000.0), (256, 11_025.0), (96, 8000.0), (1024, 96_000.0)])
+def test_bands_have_librosa_s_frequencies_and_each_is_higher_than_the_one_below(n_mels, f_max):
+    frequencies = mel_scale.mel_frequencies(n_mels, f_max)
+    assert (np.diff(frequencies) > 0).all()
+    edges = mel_scale.band_edges(n_mels, f_max)
+    np.testing.assert_allclose(frequencies, edges[1:-1], rtol=1e-6)
+    assert edges[0] == 0
+    assert edges[-1] == pytest.approx(f_max)
+    below = edges[edges < 1000]
+    np.testing.assert_allclose(np.diff(below), below[1])  # evenly spaced
 
 
 @pytest.mark.parametrize("size", [400, 512, 960, 2048])
 def test_the_window_is_scipy_s_periodic_hann_bit_for_bit(size):
     np.testing.assert_array_equal(mel.hann(size), scipy.signal.windows.hann(size, sym=False))
+
+
+@pytest.mark.parametrize("rate", [8000, 22_050, 44_100, 192_000])
+@pytest.mark.parametrize("n_fft", [64, 512, 1000, 2048, 8192])
+@pytest.mark.parametrize("n_mels", [32, 128, 256, 1024])
+@pytest.mark.parametrize("share", [0.3, 0.9, 1.0])
+def test_no_band_of_accepted_parameters_is_silent_for_ever(rate, n_fft, n_mels, share):
+    sizes = {"sample_rate": rate, "n_fft": n_fft, "n_mels": n_mels, "f_max": share * rate / 2}
+    try:
+        Spectrogram(hop_length=n_fft, **sizes)
+    except ValueError as error:
+        assert "narrowest mel band" in str(error)
+    else:
+        impulse = np.eye(1, 4 * n_fft, 2 * n_fft, dtype=np.float32)[0]  # all frequencies alike
+        assert (mel.log_mel(impulse, hop_length=n_fft, **sizes).max(axis=0) > 0).all()

@@ -22,6 +22,22 @@ def test_a_gpu_that_is_too_old_for_this_torch_is_not_taken(monkeypatch, capabili
     assert hardware.choose_hardware("auto", "float32").device == device
 
 
+@pytest.mark.parametrize(
+    ("known", "device"), [(["gfx90a", "gfx942"], "cuda"), (["sm_80", "sm_90a"], "cuda"), (["sm_90a"], "cpu")]
+)
+def test_builds_for_other_gpus_and_for_one_kind_alone_are_understood(monkeypatch, known, device):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cuda, "get_arch_list", lambda: known)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: (8, 0))
+    assert hardware.choose_hardware("auto", "float32").device == device
+
+
+def test_a_cpu_is_taken_without_a_look_at_the_gpu(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: pytest.fail("the GPU was asked for"))
+    assert hardware.choose_hardware("cpu", "float32").device == "cpu"
+
+
 @pytest.mark.parametrize(("device", "last"), [("cpu", True), ("mps", False)])
 def test_channels_are_last_in_memory_but_on_mps_where_gradients_would_be_wrong(monkeypatch, device, last):
     network = torch.nn.Conv2d(4, 8, 3)

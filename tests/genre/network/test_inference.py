@@ -5,6 +5,7 @@ from torch import nn
 
 from genre.network import inference
 from genre.network.hardware import Hardware
+from genre.network.musicnn.network import Musicnn
 from genre.network.unet import GenreNet
 from tests.genre.network.test_unet import TINY
 
@@ -48,3 +49,18 @@ def test_memory_that_runs_out_in_validation_names_the_parameter(monkeypatch):
     monkeypatch.setattr(GenreNet, "forward", exhausted)
     with pytest.raises(ValueError, match=r"out of memory; lower split\.clip_frames or model\.base_channels"):
         inference.predict(GenreNet(genres=3, **TINY), torch.zeros(1, 32, 64), hardware=CPU)
+
+
+def test_the_temperature_divides_the_logits():
+    clips = torch.linspace(-4, 4, 5)[:, None, None].expand(-1, 2, 2)
+    probabilities = inference.predict(Loudness(), clips, hardware=CPU, temperature=2.0)
+    np.testing.assert_allclose(probabilities[:, 0], torch.sigmoid(clips[:, 0, 0] / 2), rtol=1e-5)
+
+
+def test_memory_that_runs_out_for_the_features_of_the_pretrained_network_names_the_parameter(monkeypatch):
+    def exhausted(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(Musicnn, "features", exhausted)
+    with pytest.raises(ValueError, match=r"out of memory; lower split\.clip_frames"):
+        inference.compute_features(Musicnn(genres=2), torch.zeros(1, 96, 192), hardware=CPU)

@@ -1,8 +1,10 @@
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 
+from genre import recipe
 from genre.audio.params import Spectrogram
 from genre.console.check import SECTIONS, check
 from genre.corpus.params import Data, DataSource
@@ -59,6 +61,15 @@ def test_a_whole_number_passes_for_a_float():
         (Split, "split.protocol=file", r"^split\.file must name a CSV table"),
         (Split, "split.group_by=column", r"^split\.groups must name a CSV table"),
         (Data, "data.path=null", r"^data\.path must be a valid string, got None \(NoneType\)$"),
+        (Data, "data.path=''", r"^data\.path must be a text that is not empty, got ''$"),
+        (Train, "train.devices=two", r"^train\.devices must be a valid integer or 'auto', got 'two' \(str\)$"),
+        (Train, "train.devices=0", r"^train\.devices must be in 1\.\.1024 or 'auto', got 0$"),
+        (Train, "train.crop_frames=none", r"^train\.crop_frames must be a valid integer or null, got 'none' \(str\)$"),
+        (Split, "split.file=7", r"^split\.file must be a valid string or null, got 7 \(int\)$"),
+        (Train, "train.devices=9 train.batch_size=16", r"^train\.batch_size must be at least 2 for each of the 9 devices, got 16"),
+        (Spectrogram, "spectrogram.n_fft=512 spectrogram.sample_rate=44100 spectrogram.hop_length=512",
+         r"^spectrogram\.n_fft must be at least 880 for n_mels 128 and f_max 10000, got 512: .* raise n_fft, or lower n_mels$"),
+        (Spectrogram, "spectrogram.n_mels=1024 spectrogram.f_max=11025", r"^spectrogram\.n_fft must be at least 3397 for n_mels 1024"),
         (Data, "data.source=spotify", r"^data\.source must be 'synthetic', 'gtzan', 'gtzan-mini' or 'local', got 'spotify'$"),
     ],
 )  # fmt: skip
@@ -116,13 +127,32 @@ def test_flat_names_each_value_by_section_and_key():
     ("overrides", "message"),
     [
         (["train.crop_frames=160"], r"train.crop_frames must be at most split.clip_frames \(128\), got 160"),
-        (["train.crop_frames=40"], "train.crop_frames must be a multiple of 32, got 40"),
+        (["train.crop_frames=40"], "train.crop_frames must be a multiple of 32 or null, got 40"),
         (["model.network=reference"], "train.crop_frames must be null for model.network reference, .* got 64"),
     ],
 )
 def test_a_crop_that_does_not_fit_is_refused_before_any_stage_works(overrides, message):
     with pytest.raises(ValueError, match=message):
         check(Settings.read(PARAMS, overrides))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["train.trunk_rate=0.1"], r"^train\.trunk_rate must be 0 for model\.network unet, .* got 0\.1$"),
+        (
+            ["split.valid=0"],
+            r"^split\.valid must be above 0 for train\.trunk_rate 0\.1: .* to 0\.2, or set trunk_rate to 0$",
+        ),
+        (["split.protocol=kfold", "split.folds=2"], r"^split\.folds must be at least 3 for train\.trunk_rate 0\.1"),
+    ],
+)
+def test_a_trunk_that_cannot_be_trained_on_is_refused_before_any_stage_works(tmp_path, overrides, message):
+    params = Path(shutil.copy(PARAMS, tmp_path))
+    if not overrides[0].startswith("train"):
+        recipe.apply("pretrained", params, PARAMS.parent / "recipes")
+    with pytest.raises(ValueError, match=message):
+        check(Settings.read(params, ["train.trunk_rate=0.1", *overrides]))
 
 
 @pytest.mark.parametrize("overrides", [["train.crop_frames=null"], ["train.crops=fixed"]])

@@ -16,10 +16,12 @@ def spectrograms(lengths=(10, 7), n_mels=4):
 
 def test_unknown_and_short_tracks_are_named():
     with pytest.raises(ValueError, match="track 'x' has no spectrogram; run `dvc repro spectrogram`"):
-        clips.check_lengths(spectrograms(), ["x"], 5)
+        clips.check(spectrograms(), ["x"], n_mels=4, clip_frames=5)
     with pytest.raises(ValueError, match=r"clip_frames \(8\) frames, 'g/1' has 7; raise data\.min_seconds"):
-        clips.check_lengths(spectrograms(), ["g/0", "g/1"], 8)
-    clips.check_lengths(spectrograms(), ["g/0", "g/1"], 7)
+        clips.check(spectrograms(), ["g/0", "g/1"], n_mels=4, clip_frames=8)
+    with pytest.raises(ValueError, match=r"must have 5 mel bands \(spectrogram\.n_mels\), got 4; run `dvc repro"):
+        clips.check(spectrograms(), ["g/0", "g/1"], n_mels=5, clip_frames=7)
+    clips.check(spectrograms(), ["g/0", "g/1"], n_mels=4, clip_frames=7)
 
 
 def test_the_reference_cuts_its_first_1280_frames():
@@ -56,3 +58,8 @@ def test_blocks_of_tracks_have_the_clips_of_all(monkeypatch):
     blocks = list(clips.blocks_of(store, ["g/0", "g/1", "g/2"], **clip_params))
     assert [len(block) for block in blocks] == [4, 2]
     np.testing.assert_array_equal(np.concatenate(blocks), clips.clips_of(store, ["g/0", "g/1", "g/2"], **clip_params))
+
+
+@pytest.mark.parametrize("spacing", ["even", "contiguous"])
+def test_a_single_clip_is_the_middle_of_its_track_unless_clips_begin_at_the_start(spacing):
+    assert clips.clip_starts(100, 1, 32, spacing) == [34 if spacing == "even" else 0]

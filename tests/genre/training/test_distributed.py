@@ -1,6 +1,7 @@
 """Several processes of one training. Those that start processes take some ten seconds each, and are slow."""
 
 import atexit
+import contextlib
 import os
 import re
 import signal
@@ -12,6 +13,7 @@ import torch
 from torch import nn
 
 from genre.network.hardware import Hardware
+from genre.network.unet import GenreNet
 from genre.spectrograms import store
 from genre.training import distributed, loop
 from genre.training.distributed import Group
@@ -46,6 +48,15 @@ def train(place: Path, group: Group, checkpoint: bool = False, **changes) -> Non
     valid = middles, torch.tensor([0, 1, 0, 1])
     state = loop.fit(WithoutNorm(), made, valid, params, hardware=CPU, checkpoint_path=path, key="x")
     torch.save({"history": state.history, "best": state.best}, place / f"{group.size}.{group.rank}.pt")
+
+
+def train_with_norm(place: Path, group: Group) -> None:
+    """Trains a network with batch norms in one process of a group; each writes its own weights and statistics."""
+    torch.manual_seed(5)
+    net = GenreNet(genres=2, n_mels=32, clip_frames=32, base_channels=2)
+    made = clips(store.read(place / "v.npy", place / "i.csv"), group=group)
+    state = loop.fit(net, made, None, Train(**CHOICES | {"batch_size": 5, "epochs": 1}), hardware=CPU)
+    torch.save(state.best, place / f"norm.{group.rank}.pt")
 
 
 def fail(group: Group) -> None:
@@ -89,6 +100,31 @@ def test_two_processes_take_the_same_steps_as_one_and_end_with_the_same_weights(
         assert ours == pytest.approx(wanted, rel=1e-4)
     for name, value in alone["best"].items():
         torch.testing.assert_close(one["best"][name], value, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_two_processes_end_with_the_same_statistics_of_their_batch_norms(spectrograms, tmp_path):
+    """Each has seen other clips; what evaluation uses is the mean of both."""
+    distributed.run(partial(train_with_norm, tmp_path), CPU, 2, 5)
+    first, second = results(tmp_path, "norm.0"), results(tmp_path, "norm.1")
+    assert any("running_var" in name for name in first)
+    assert all(torch.equal(value, second[name]) for name, value in first.items())
+    train_with_norm(tmp_path, distributed.ALONE)
+    alone = results(tmp_path, "norm.0")
+    for name in (name for name in first if "running_var" in name):
+        assert 0.5 < first[name].mean() / alone[name].mean() < 1.5, name
+
+
+def test_the_first_process_alone_says_that_a_training_goes_on(spectrograms, tmp_path, monkeypatch, capsys):
+    train(tmp_path, distributed.ALONE, checkpoint=True, epochs=1)
+    capsys.readouterr()
+    for rank, said in ((0, "going on after epoch 1, from checkpoint c.pt"), (1, "")):
+        group = Group(rank, 2)
+        monkeypatch.setattr(Group, "check_same", lambda *_: None)
+        monkeypatch.setattr(Group, "parallel", lambda _, network, __: network)
+        with contextlib.suppress(RuntimeError, ValueError):  # there is no second process to train with
+            train(tmp_path, group, checkpoint=True, epochs=2)
+        assert capsys.readouterr().out.strip() == said
 
 
 @pytest.mark.slow

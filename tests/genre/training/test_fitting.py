@@ -6,7 +6,9 @@ import pandas as pd
 import pytest
 import torch
 
+from genre.network import inference
 from genre.network.musicnn.network import Musicnn, load_pretrained
+from genre.network.unet import GenreNet
 from genre.spectrograms.params import Clips
 from genre.training import fitting
 from genre.training.params import Augment, Train
@@ -98,3 +100,43 @@ def test_a_training_of_the_trunk_that_was_killed_goes_on_to_the_same_bits(heard,
     assert (tmp_path / "c-features.pt").exists()
     resumed, _ = fitting.fit(Musicnn(genres=2), kept, lambda _: None)
     assert all(torch.equal(value, resumed.best[name]) for name, value in whole.best.items())
+
+
+def test_temperature_and_threshold_are_fitted_to_the_clips_of_each_track_and_its_genre(heard, monkeypatch):
+    """Five tracks of one genre and one of the other, three clips each: no other order of labels is right."""
+    table = pd.DataFrame({"track": list(heard.index), "genre": [track[:2] for track in heard.index]})
+    table["subset"] = ["train", "train", "valid", "valid", "valid", "train"]
+    material = replace(given(heard), table=table, clips=CLIPS.model_copy(update={"clips_per_track": 3}))
+    seen = []
+    monkeypatch.setattr(fitting.calibration, "fit", lambda logits, actual: seen.append((logits, actual)) or {"T": 1.0})
+    torch.manual_seed(5)
+    net = GenreNet(genres=2, n_mels=96, clip_frames=32, base_channels=2)
+    assert fitting.fit(net, material, lambda _: None)[1] == {"T": 1.0}
+    ((logits, actual),) = seen
+    assert actual.tolist() == [0, 1, 0]  # tracks g0/2, g1/3 and g0/4
+    cuts = [
+        torch.from_numpy(heard.cut(track, start, 32).copy()) for track in table["track"][2:5] for start in (0, 4, 8)
+    ]
+    wanted = inference.compute_logits(net, torch.stack(cuts), hardware=CPU).reshape(3, 3, 2)
+    torch.testing.assert_close(torch.from_numpy(logits), wanted)
+
+
+def test_the_head_enters_the_training_of_the_trunk_at_its_calibrated_scale(heard):
+    """At the scale of the fit alone, the first steps would mainly correct how sure the head is."""
+    fixed, calibrated = fitting.fit(Musicnn(genres=2), given(heard, n_valid=2), lambda _: None)
+    assert calibrated["temperature"] != pytest.approx(1.0, abs=0.1)
+    options = {"trunk_rate": 1e-3, "learning_rate": 1e-8, "schedule": "constant", "epochs": 1}
+    trained, _ = fitting.fit(Musicnn(genres=2), given(heard, n_valid=2, **options), lambda _: None)
+    for name in ("head.weight", "head.bias"):
+        torch.testing.assert_close(
+            trained.best[name], fixed.best[name] / calibrated["temperature"], atol=1e-5, rtol=1e-4
+        )
+
+
+def test_the_history_of_a_fitted_head_has_the_cross_entropy_of_its_calibrated_probabilities(heard):
+    material, net = given(heard, n_valid=0), Musicnn(genres=2)
+    state, calibrated = fitting.fit(net, material, lambda _: None)
+    cuts = torch.stack([torch.from_numpy(heard.cut(track, 4, 32).copy()) for track in heard.index])
+    logits = inference.compute_logits(net, cuts, hardware=CPU) / calibrated["temperature"]
+    wanted = torch.nn.functional.cross_entropy(logits, torch.tensor([0, 1] * 3))
+    assert state.history[0]["train_loss"] == pytest.approx(float(wanted), rel=1e-3)
