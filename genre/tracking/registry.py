@@ -20,7 +20,7 @@ REAL = ("gtzan", "gtzan-mini", "local")  # data.source of real recordings
 RANK = ("track_accuracy_low", "track_accuracy", "clip_accuracy")
 # The code that goes with a model: all that genre/prediction/serving.py imports, directly or not.
 MODULES = (
-    "audio/account", "audio/decoding", "audio/ffmpeg", "audio/mel", "audio/params", "audio/parts", "audio/plain",
+    "audio/account", "audio/decoding", "audio/ffmpeg", "audio/mel", "audio/mel_scale", "audio/params", "audio/parts", "audio/plain",
     "audio/reading", "audio/resampling", "audio/windows", "evaluation/merging", "network/hardware", "network/inference",
     "network/model_file", "network/musicnn/msd_musicnn", "network/musicnn/msd_vgg", "network/musicnn/network",
     "network/musicnn/tensorflow_checkpoint", "network/musicnn/weights", "network/unet", "pipeline/files",
