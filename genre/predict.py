@@ -43,6 +43,8 @@ def main(arguments: argparse.Namespace) -> int:
 
 def _answers(arguments: argparse.Namespace, recordings: Sequence[Path]) -> "list[Answer]":
     """Predicts all recordings, prints a line for each, and writes the files that the options name."""
+    if arguments.figure:  # so that a missing library is told before the work
+        from genre.figures import results  # noqa: F401
     predictor = load(arguments.model)
     if arguments.m3u:
         outputs.check_playlists(arguments.m3u, predictor.genres)
@@ -60,8 +62,8 @@ def _answers(arguments: argparse.Namespace, recordings: Sequence[Path]) -> "list
     pairs = [(answer.path, answer.prediction) for answer in answers if answer.prediction]
     if arguments.html:
         _write_page(pairs, arguments.html)
-    if arguments.figure and pairs:
-        _draw(*pairs[0], arguments.figure)
+    if arguments.figure:
+        _draw(pairs, arguments.figure)
     return answers
 
 
@@ -71,8 +73,13 @@ def _write_page(pairs: "Sequence[tuple[Path, Prediction]]", html: Path) -> None:
     if pairs:
         write_predictions_page(pairs, html)
     else:
-        html.unlink(missing_ok=True)  # a page of an earlier call
-        tell(f"note: {html} was not written: there is no prediction to show")
+        _remove(html)
+
+
+def _remove(file: Path) -> None:
+    """Removes the page or figure of an earlier call, which would be taken for that of this one."""
+    file.unlink(missing_ok=True)
+    tell(f"note: {file} was not written: there is no prediction to show")
 
 
 def load(model: Path) -> "Predictor":
@@ -155,8 +162,12 @@ def _as_text(path: Path, predicted: "Prediction") -> str:
     return messages.printable(f"{path}: {answer}  ({probabilities})")
 
 
-def _draw(path: Path, predicted: "Prediction", png: Path) -> None:
+def _draw(pairs: "Sequence[tuple[Path, Prediction]]", png: Path) -> None:
     from genre.figures import page, results
 
+    if not pairs:
+        _remove(png)
+        return
+    path, predicted = pairs[0]
     starts, seconds, title = list(predicted.starts), predicted.clip_seconds, messages.printable(path.name)
     page.save(results.predictions_over_time(predicted.clips, starts, seconds, predicted.genres, title), png)

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -183,6 +184,12 @@ def test_the_champion_answers_a_request_after_the_repository_has_moved(house, tm
             (found,) = answer["predictions"]
             assert found["genre"] == heard["genre"]
             assert found["probabilities"][heard["genre"]] == pytest.approx(max(found["probabilities"].values()))
+        both = [{"audio": base64.b64encode(song.read_bytes()).decode()}, {"path": str(song)}]
+        first, second = ask(f"http://127.0.0.1:{port}/invocations", {"dataframe_records": both})["predictions"]
+        assert first == second
+        with pytest.raises(urllib.error.HTTPError, match="400") as refused:
+            ask(f"http://127.0.0.1:{port}/invocations", {"dataframe_records": [{"file": "x"}]})
+        assert "row 0: a request must have audio" in refused.value.read().decode()
 
 
 def ask(address: str, content: dict) -> dict:

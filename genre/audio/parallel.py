@@ -12,7 +12,12 @@ AHEAD = 8  # files for each process that are worked on before their results are 
 
 
 def map_files(
-    function: Callable[[Item], Result], items: Iterable[Item], *, patience: float = PATIENCE, processes: int = 0
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
+    *,
+    patience: float = PATIENCE,
+    processes: int = 0,
+    on_cluster: bool = True,
 ) -> Iterator[Result | Failure]:
     """Yields for each file, in order, `function(item)`, or a `Failure` where there is none.
 
@@ -27,12 +32,13 @@ def map_files(
         items: What it takes, such as absolute paths: all machines must see the same files under the same names.
         patience: The most seconds that one file may take.
         processes: How many on this machine; 0 is one for each core.
+        on_cluster: Whether a cluster may be used, where there is one.
 
     Raises:
         ValueError: The scheduler cannot be used; the message says why.
         Exception: What `function` raises, other than a `ValueError`, is raised here.
     """
-    address = os.environ.get(SCHEDULER)
+    address = os.environ.get(SCHEDULER) if on_cluster else None
     pool = Cluster(address) if address else Processes(processes or os.cpu_count() or 1)
     waiting: deque[Callable[[], Result | Failure]] = deque()
     try:

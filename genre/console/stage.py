@@ -44,8 +44,10 @@ def _alone(words: Sequence[str]) -> Iterator[None]:
     path = Path(tempfile.gettempdir()) / f"genre-{getattr(os, 'getuid', int)()}-{key}.lock"
     try:
         with filelock.FileLock(path, timeout=0):
-            yield
-            path.unlink(missing_ok=True)
+            try:
+                yield
+            finally:
+                path.unlink(missing_ok=True)
     except filelock.Timeout:
         raise ValueError(
             f"{words[0]} is running already on these files, in another process; wait for its end, then run again"

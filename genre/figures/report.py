@@ -55,13 +55,11 @@ def _tracks(
     tracks: pd.DataFrame, clips: pd.DataFrame, store: SpectrogramStore, recordings: Mapping[str, Path],
     model: Mapping[str, Any], page: Path,
 ) -> Iterator[ListedTrack]:  # fmt: skip
-    """Yields the tracks; if there are many, only wrong ones, and then unsure ones, get a picture."""
+    """Yields the tracks; if there are many, only the surest mistakes, and then the least sure, get a picture."""
     genres, frame_seconds = genres_of(tracks), _frame_seconds(model)
     unsure = tracks[genres].max(axis=1) < model["calibration"]["unsure_below"]
-    wrong = tracks["actual"] != tracks["predicted"]
-    by_need = tracks.assign(need=2 * wrong + unsure).sort_values(["need", "track"], ascending=[False, True])
-    seen = by_need if len(tracks) <= PICTURES else by_need[by_need["need"] > 0].head(PICTURES)
-    with_picture, of_track = set(seen["track"]), dict(list(clips.groupby("track")))
+    shown = tracks["track"] if len(tracks) <= PICTURES else most_telling(tracks, unsure).head(PICTURES)
+    with_picture, of_track = set(shown), dict(list(clips.groupby("track")))
     for row, is_unsure in zip(tracks.to_dict("records"), unsure, strict=True):
         name, frames = row["track"], store.frames(row["track"])
         starts = clip_starts(frames, **model["clip_params"])
@@ -72,6 +70,19 @@ def _tracks(
             subset=row["subset"], unsure=is_unsure,
             picture=picture(store.whole(name)) if name in with_picture else None,
         )  # fmt: skip
+
+
+def most_telling(tracks: pd.DataFrame, unsure: "pd.Series[bool]") -> "pd.Series[str]":
+    """Returns the names of wrong tracks, the surest mistake first, then of other unsure ones, the least sure first.
+
+    Args:
+        tracks: Columns `track, actual, predicted`, and a column of probabilities for each genre.
+        unsure: Of each row, whether the model is unsure of it.
+    """
+    confidence, wrong = tracks[genres_of(tracks)].max(axis=1), tracks["actual"] != tracks["predicted"]
+    need = np.where(wrong, 1 + confidence, 1 - confidence)
+    telling = tracks.assign(need=need)[wrong | unsure]
+    return telling.sort_values(["need", "track"], ascending=[False, True])["track"]
 
 
 def _headline(own: Mapping[str, float], subset: str, count: int, leaks: int | None) -> Iterator[Number]:

@@ -248,14 +248,16 @@ def read_scores(folder: Path) -> dict[str, Any]:
 
 
 def _over_time(starts: Values, clip_seconds: float, probabilities: Values) -> tuple[Values, Values]:
-    """Cuts time at every start and end of a clip.
+    """Cuts time at every start and end of a clip; the starts are in increasing order.
 
     Returns:
         The `(piece + 1,)` edges in seconds, and `(piece, genre)` the mean of the clips that cover each piece, or NaN.
     """
     edges = np.unique(np.concatenate([starts, starts + clip_seconds]))
     middles = (edges[1:] + edges[:-1]) / 2
-    covers = (starts <= middles[:, None]) & (middles[:, None] < starts + clip_seconds)  # (piece, clip)
-    counts = covers.sum(axis=1, keepdims=True)
-    means = covers @ probabilities / np.maximum(counts, 1)
+    # The clips from `first` to before `last` cover a piece; sums up to each clip take less memory than all pairs.
+    first, last = np.searchsorted(starts + clip_seconds, middles, "right"), np.searchsorted(starts, middles, "right")
+    sums = np.concatenate([np.zeros((1, probabilities.shape[1])), np.cumsum(probabilities, axis=0, dtype=float)])
+    counts = (last - first)[:, None]
+    means = (sums[last] - sums[first]) / np.maximum(counts, 1)
     return edges, np.where(counts > 0, means, np.nan)

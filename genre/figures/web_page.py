@@ -16,9 +16,11 @@ from typing import Any
 from urllib.parse import quote
 
 import numpy as np
+import numpy.typing as npt
 
-from genre.figures.page import Values
 from genre.pipeline import files
+
+Values = npt.NDArray[np.floating[Any]]  # not that of `page`, which imports matplotlib
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class ListedTrack:
     def as_json(self) -> dict[str, Any]:
         """Returns the JSON value of the track.
 
-        To save space, its probabilities are rounded to 3 decimals and those of its clips given in whole percent.
+        To save space, its probabilities are rounded to 4 decimals and those of its clips given in whole percent.
         """
         return {
             "name": self.name,

@@ -30,8 +30,8 @@ def predict_all(
 ) -> Generator[Answer, None, None]:
     """Yields the prediction of each recording, in order; a recording that fails does not stop the others.
 
-    Decoding runs in separate processes: if a decoder crashes or hangs, this is the reason why the file has no
-    prediction. What decoders print is not shown.
+    Decoding runs in separate processes of this machine: if a decoder crashes or hangs, this is the reason why the file
+    has no prediction. What decoders print is not shown.
 
     Raises:
         ValueError: The step is not above 0.
@@ -41,7 +41,7 @@ def predict_all(
     with TemporaryDirectory(prefix="genre-predict-") as folder:
         prepare = partial(preparation.prepare, predictor.spectrogram)
         numbered = ((path, Path(folder, f"{number}.npy")) for number, path in enumerate(paths))
-        done = parallel.map_files(prepare, numbered, processes=processes)
+        done = parallel.map_files(prepare, numbered, processes=processes, on_cluster=False)
         for path, npy in zip(paths, done, strict=True):
             yield _answer(predictor, path, npy, step_seconds)
 

@@ -1,5 +1,6 @@
 """A small recording that is stored with a model in MLflow as its example: a chord that fades out."""
 
+import base64
 import io
 import wave
 
@@ -27,4 +28,4 @@ def recording() -> bytes:
 
 def request() -> pd.DataFrame:
     """Returns a request with one recording, as `genre.prediction.serving` takes it."""
-    return pd.DataFrame({"audio": [recording()]})
+    return pd.DataFrame({"audio": [base64.b64encode(recording()).decode()]})

@@ -1,5 +1,6 @@
 """The trained model as MLflow's `models serve` calls it; MLflow stores this code with the model."""
 
+import base64
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,8 @@ from typing import Any
 import pandas as pd
 
 from genre.prediction.predictor import Predictor
+
+NEITHER = "a request must have audio, a file's bytes in base64, or path; got neither"
 
 
 class Served:
@@ -16,7 +19,11 @@ class Served:
         self.predictor = Predictor(model_pt)
 
     def predict(self, requests: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
-        """Returns `genre` and `probabilities` (genre -> probability) for each row: `audio`, a file's bytes, or `path`.
+        """Returns `genre` and `probabilities` (genre -> probability) for each row.
+
+        Args:
+            requests: A row has `audio`, a file's bytes in base64, or `path`, a file on the server.
+            params: MLflow's, of which there are none.
 
         Raises:
             MlflowException: A row has neither, or its recording cannot be decoded; the message names the row, from 0.
@@ -26,6 +33,10 @@ class Served:
 
         del params
         answers = []
+        if not {"audio", "path"} & set(
+            requests.columns
+        ):  # MLflow leaves out other columns, and rows that have no other
+            raise MlflowException.invalid_parameter_value(f"row 0: {NEITHER}")
         for number, row in enumerate(requests.to_dict("records")):
             try:
                 answers.append(self._answer(row))
@@ -35,19 +46,28 @@ class Served:
 
     def _answer(self, row: dict[str, Any]) -> dict[str, Any]:
         audio, path = row.get("audio"), row.get("path")
-        if isinstance(audio, bytes):
+        if isinstance(audio, str):
             with tempfile.NamedTemporaryFile(prefix="audio-") as file:
-                file.write(audio)
+                file.write(_decoded(audio))
                 file.flush()
                 try:
                     predicted = self.predictor.predict(Path(file.name))
                 except (ValueError, OSError) as error:  # its message names a temporary file of the server
                     raise ValueError(str(error).replace(file.name, "audio")) from error
         elif isinstance(path, str):
+            if not Path(path).is_file():  # a pipe, for example, would be waited for
+                raise ValueError(f"path must be a file on the server, there is none at {path!r}")
             predicted = self.predictor.predict(Path(path))
         else:
-            raise ValueError("a request must have audio, a file's bytes in base64, or path; got neither")
+            raise ValueError(NEITHER)
         return {"genre": predicted.genre, "probabilities": predicted.by_genre()}
+
+
+def _decoded(audio: str) -> bytes:
+    try:
+        return base64.b64decode(audio, validate=True)
+    except ValueError as error:
+        raise ValueError(f"audio must be the bytes of a file in base64: {error}") from None
 
 
 def _load_pyfunc(data_path: str) -> Served:

@@ -20,11 +20,11 @@ REAL = ("gtzan", "gtzan-mini", "local")  # data.source of real recordings
 RANK = ("track_accuracy_low", "track_accuracy", "clip_accuracy")
 # The code that goes with a model: all that genre/prediction/serving.py imports, directly or not.
 MODULES = (
-    "audio/account", "audio/decoding", "audio/ffmpeg", "audio/mel", "audio/mel_scale", "audio/params", "audio/parts", "audio/plain",
-    "audio/reading", "audio/resampling", "audio/windows", "evaluation/merging", "network/hardware", "network/inference",
-    "network/model_file", "network/musicnn/msd_musicnn", "network/musicnn/msd_vgg", "network/musicnn/network",
-    "network/musicnn/tensorflow_checkpoint", "network/musicnn/weights", "network/unet", "pipeline/files",
-    "pipeline/settings", "prediction/onnx_model", "prediction/predictor", "prediction/preparation",
+    "audio/account", "audio/decoding", "audio/ffmpeg", "audio/mel", "audio/mel_scale", "audio/params", "audio/parts",
+    "audio/plain", "audio/reading", "audio/resampling", "audio/windows", "evaluation/merging", "network/hardware",
+    "network/inference", "network/model_file", "network/musicnn/msd_musicnn", "network/musicnn/msd_vgg",
+    "network/musicnn/network", "network/musicnn/tensorflow_checkpoint", "network/musicnn/weights", "network/unet",
+    "pipeline/files", "pipeline/settings", "prediction/onnx_model", "prediction/predictor", "prediction/preparation",
     "prediction/serving", "prediction/torch_model", "prediction/trained", "spectrograms/params",
 )  # fmt: skip
 PACKAGES = ("av", "mlflow", "numpy", "pandas", "pydantic", "ruamel.yaml", "scipy", "soundfile", "torch")
@@ -71,7 +71,8 @@ def save(folder: Path, model_pt: Path, **identity: Any) -> None:
 
     from genre.prediction import example
 
-    inputs = Schema([ColSpec(DataType.binary, "audio", False), ColSpec(DataType.string, "path", False)])
+    # Audio is text in base64, not `binary`: MLflow fails to decode that where a row has none, and names no row.
+    inputs = Schema([ColSpec(DataType.string, name, False) for name in ("audio", "path")])
     outputs = Schema([ColSpec(DataType.string, "genre"), ColSpec(Map(DataType.double), "probabilities")])
     with tempfile.TemporaryDirectory() as temporary, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of mlflow's own making

@@ -275,6 +275,14 @@ def test_of_many_tracks_only_wrong_and_unsure_ones_get_pictures_and_the_page_say
         assert page.locator("#list img").count() == 2
 
 
+def test_pictures_go_to_the_surest_mistakes_and_then_to_the_least_sure_tracks():
+    rows = [("a/1", "a", "b", 0.4, 0.6), ("a/2", "a", "b", 0.1, 0.9), ("a/3", "a", "a", 0.55, 0.45),
+            ("b/1", "b", "b", 0.48, 0.52), ("b/2", "b", "b", 0.2, 0.8)]  # fmt: skip
+    tracks = pd.DataFrame(rows, columns=["track", "actual", "predicted", "a", "b"])
+    unsure = tracks[["a", "b"]].max(axis=1) < 0.7
+    assert list(report.most_telling(tracks, unsure)) == ["a/2", "a/1", "b/1", "a/3"]
+
+
 def test_a_long_list_is_shown_in_parts_and_the_keys_reach_its_end(browser, project, tmp_path):
     content = project.content(tmp_path)
     tracks = [replace(content.tracks[0], name=f"{number:03d}", subset="test") for number in range(240)]

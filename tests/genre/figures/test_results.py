@@ -131,6 +131,22 @@ def test_where_two_clips_overlap_their_mean_is_drawn():
     np.testing.assert_allclose(mesh.get_array().T, [[0.6, 0.3, 0.1], [0.4, 0.5, 0.1], [0.2, 0.7, 0.1]])
 
 
+def test_clips_that_overlap_many_times_are_averaged_as_by_all_pairs():
+    random = np.random.default_rng(0)
+    starts, seconds = np.sort(random.uniform(0, 60, 100)), 4.0
+    probabilities = random.dirichlet(np.ones(3), 100)
+    figure = result_figures.predictions_over_time(probabilities, list(starts), seconds, SHORT, "song")
+    mesh = figure.axes[0].collections[0]
+    edges = mesh.get_coordinates()[0, :, 0]
+    for piece, middle in enumerate((edges[1:] + edges[:-1]) / 2):
+        covering = probabilities[(starts <= middle) & (middle < starts + seconds)]
+        drawn = mesh.get_array()[:, piece]
+        if len(covering):
+            np.testing.assert_allclose(drawn, covering.mean(axis=0), atol=1e-9)
+        else:
+            assert drawn.mask.all()
+
+
 def test_a_single_clip_is_drawn_over_its_length():
     assert over_time(SHORT, clips=1).axes[0].get_xlim() == (0, 5)
 

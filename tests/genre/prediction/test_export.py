@@ -235,6 +235,16 @@ def test_an_exported_model_predicts_where_none_of_the_pipeline_s_libraries_is_in
     assert predicted["probabilities"] == pytest.approx(expected.by_genre(), abs=2e-4)
 
 
+def test_the_page_needs_none_of_them_and_the_figure_says_what_it_needs_before_the_work(exported, song, tmp_path):
+    page, figure = tmp_path / "a.html", tmp_path / "a.png"
+    done = without_libraries("predict", song, "--model", exported[1], "--html", page)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert song.name in page.read_text()
+    done = without_libraries("predict", song, "--model", exported[1], "--figure", figure)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "error: this needs the package" in done.stderr
+
+
 def test_what_needs_another_library_says_how_to_install_it(exported, song):
     done = without_libraries("predict", song, "--model", exported[0])
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)

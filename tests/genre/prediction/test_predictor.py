@@ -69,6 +69,10 @@ def test_what_is_predicted_over_time_is_drawn_for_one_file(monkeypatch, capsys, 
     other.write_bytes(song.read_bytes())
     assert genre(monkeypatch, "predict", song, other, "--figure", png, "--model", model_pt) == 2
     assert "--figure must get one recording, got 2; run it once for each" in capsys.readouterr().err
+    song.write_bytes(b"no sound")
+    assert genre(monkeypatch, "predict", song, "--figure", png, "--model", model_pt) == 2
+    assert f"note: {png} was not written: there is no prediction to show" in capsys.readouterr().err
+    assert not png.exists()  # that of the earlier call
 
 
 def test_a_bad_file_gets_its_line_and_the_others_go_on(monkeypatch, capsys, tmp_path, model_pt, song):
@@ -82,6 +86,13 @@ def test_a_bad_file_gets_its_line_and_the_others_go_on(monkeypatch, capsys, tmp_
     assert errors[0] == f"error: {tmp_path / 'none.wav'}: no such file or folder"
     assert errors[1].startswith(f"error: {bad}: cannot be decoded: ")
     assert errors[2] == f"error: {short}: 0.5 s long, a clip takes 3.0 s"
+
+
+def test_a_cluster_for_the_stages_is_not_asked_for_predictions(monkeypatch, model_pt, song):
+    """Its machines would not see a relative path, nor the folder of temporary files."""
+    monkeypatch.setenv("GENRE_DASK", "tcp://127.0.0.1:9")
+    monkeypatch.chdir(song.parent)
+    assert genre(monkeypatch, "predict", song.name, "--model", model_pt) == 0
 
 
 def test_a_missing_model_is_one_line(monkeypatch, capsys, tmp_path, song):

@@ -45,7 +45,10 @@ def test_bytes_and_path_of_a_recording_get_the_same_answer(model_pt, tmp_path):
     soundfile.write(tmp_path / "a.wav", tone(seconds=5, rate=8000), 8000)
     served = serving._load_pyfunc(str(model_pt))
     requests = pd.DataFrame(
-        {"audio": [(tmp_path / "a.wav").read_bytes(), None], "path": [None, str(tmp_path / "a.wav")]}
+        {
+            "audio": [base64.b64encode((tmp_path / "a.wav").read_bytes()).decode(), None],
+            "path": [None, str(tmp_path / "a.wav")],
+        }
     )
     by_bytes, by_path = served.predict(requests).to_dict("records")
     assert by_bytes == by_path
@@ -62,8 +65,10 @@ def test_the_example_is_a_request_that_gets_an_answer(model_pt):
     ("request_", "message"),
     [
         ({"path": None}, "row 0: a request must have audio, a file's bytes in base64, or path; got neither"),
-        ({"audio": b"no music"}, "row 0: cannot be decoded"),
-        ({"path": "/no/such.wav"}, "row 0: .*No such file"),
+        ({"file": "a.wav"}, "row 0: a request must have audio, a file's bytes in base64, or path; got neither"),
+        ({"audio": base64.b64encode(b"no music").decode()}, "row 0: cannot be decoded"),
+        ({"audio": "abc"}, "row 0: audio must be the bytes of a file in base64: Incorrect padding"),
+        ({"path": "/no/such.wav"}, "row 0: path must be a file on the server, there is none at '/no/such.wav'"),
     ],
 )
 def test_a_request_that_cannot_be_answered_is_told_by_its_row(model_pt, request_, message):
