@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -26,7 +26,9 @@ PROTOCOLS: dict[str, dict[str, Any]] = {
 }
 SYSTEMS = (study_table.NETWORK, "linear", "svm_mfcc", "majority")
 POLL_SECONDS = 2.0
+IDLE_POLLS = 10  # a worker that has just been started, or is busy, may not answer at once
 WAITING = ("Queued", "Running")  # states of DVC's queue
+STATES = (*WAITING, "Success", "Failed")
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,13 @@ class Run:
         return [word for key, value in self.values().items() for word in ("-S", f"{key}={hydra(value)}")]
 
 
+class Task(NamedTuple):
+    """One experiment in DVC's queue: the commit that holds its parameters, and Queued, Running, Success or Failed."""
+
+    commit: str
+    state: str
+
+
 def hydra(value: Any) -> str:
     """Returns a value as `dvc exp run -S` reads it: texts in quotes, None as null."""
     return f"'{value}'" if isinstance(value, str) else json.dumps(value)
@@ -78,32 +87,35 @@ def plan(study: str, recipes: Sequence[str], protocols: Sequence[str], seeds: Se
 def run(runs: Sequence[Run], *, jobs: int) -> None:
     """Queues the runs that DVC does not know yet as experiments, and waits until all of them are done.
 
-    Runs that DVC knows are not run again. In new runs, stages that were run before are taken from DVC's run cache.
+    Runs that DVC knows are not run again. Those of an earlier call that still wait in the queue are queued again, with
+    the present parameters. In new runs, stages that were run before are taken from DVC's run cache.
 
     Raises:
         ValueError: DVC refuses a run, or one fails; the message names it and the log to look at. Or a run that DVC
-            knows has other parameters than it would have now.
+            knows, or runs now, has other parameters than it would have now. Or no worker is left for a run.
     """
     if jobs < 1:
         raise ValueError(f"--jobs must be at least 1, got {jobs}")
-    known, states = {revision.experiment: revision for revision in revisions.experiments()}, queue_states()
+    known, (tasks, _) = {revision.experiment: revision for revision in revisions.experiments()}, queue()
     wanted = [run for run in runs if run.name not in known]
-    if wanted:
-        here = Settings.read(recipe.PARAMS).flat()
-        for one in runs:
-            if one.name in known:
-                ran_with = known[one.name].read(str(recipe.PARAMS)).decode()
-                check_same(one, Settings.parse(ran_with, recipe.PARAMS).flat(), here)
-    to_queue = [run for run in wanted if states.get(run.name) not in WAITING]
+    if not wanted:
+        return
+    running = {name: revisions.Revision(task.commit) for name, task in tasks.items() if task.state == "Running"}
+    here = Settings.read(recipe.PARAMS).flat()
+    for one in runs:
+        if revision := known.get(one.name) or running.get(one.name):
+            ran_with = revision.read(str(recipe.PARAMS)).decode()
+            check_same(one, Settings.parse(ran_with, recipe.PARAMS).flat(), here)
+    to_queue = [run for run in wanted if run.name not in running]
+    # One that has ended failed, or its experiment was removed: DVC would not run it again.
+    if old := [run.name for run in to_queue if run.name in tasks]:
+        _dvc("queue", "remove", *old)
     for one in tqdm(to_queue, "queueing", unit="run", disable=None):
-        if one.name in states:  # it failed, or its experiment was removed: DVC would not run it again
-            _dvc("queue", "remove", one.name)
         _dvc("exp", "run", "--queue", "--name", one.name, *one.overrides())
-    if wanted:
-        # Not by `_dvc`: the workers inherit its pipes, so that reading them would last until the queue is empty.
-        words = ["dvc", "queue", "start", "--jobs", str(jobs)]
-        subprocess.run(words, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        _wait({one.name for one in wanted})
+    # Not by `_dvc`: the workers inherit its pipes, so that reading them would last until the queue is empty.
+    words = ["dvc", "queue", "start", "--jobs", str(jobs)]
+    subprocess.run(words, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _wait({one.name for one in wanted})
 
 
 def check_same(one: Run, ran_with: Mapping[str, Any], here: Mapping[str, Any]) -> None:
@@ -127,19 +139,23 @@ def check_same(one: Run, ran_with: Mapping[str, Any], here: Mapping[str, Any]) -
         )
 
 
-def queue_states() -> dict[str, str]:
-    """Returns name -> state of the experiments in DVC's queue: Queued, Running, Success or Failed."""
+def queue() -> tuple[dict[str, Task], int]:
+    """Returns the experiments in DVC's queue by name, and the number of workers that run one now."""
     lines = [line.split() for line in _dvc("queue", "status").splitlines()]
-    return {words[1]: words[-1] for words in lines if len(words) > 2 and words[0] != "Task"}
+    workers = [int(words[2]) for words in lines if words[:2] == ["Worker", "status:"]]
+    tasks = {words[1]: Task(words[0], words[-1]) for words in lines if len(words) > 2 and words[-1] in STATES}
+    return tasks, sum(workers)
 
 
 def _wait(names: set[str]) -> None:
     with tqdm(total=len(names), desc="running", unit="run", disable=None) as bar:
         ended: set[str] = set()
+        idle = 0
         while True:
-            states = queue_states()
+            tasks, active = queue()
             missing = sorted(names - {revision.experiment for revision in revisions.experiments()})
-            before, ended = ended, {name for name in missing if states.get(name) not in WAITING}
+            waiting = [name for name in missing if name in tasks and tasks[name].state in WAITING]
+            before, ended = ended, set(missing) - set(waiting)
             if failed := sorted(
                 before & ended
             ):  # seen twice: a run that changes its state can be in neither for a moment
@@ -147,7 +163,21 @@ def _wait(names: set[str]) -> None:
             bar.update(len(names) - len(missing) - bar.n)
             if not missing:
                 return
+            idle = idle + 1 if waiting and not active else 0
+            if idle == IDLE_POLLS:
+                raise ValueError(_without_worker({name: tasks[name].state for name in waiting}))
             time.sleep(POLL_SECONDS)
+
+
+def _without_worker(states: Mapping[str, str]) -> str:
+    """Says what to do about runs that wait for ever; states: of such runs, by name."""
+    running = [name for name, state in states.items() if state == "Running"]
+    if not running:
+        return f"no worker of DVC's queue has begun with run {next(iter(states))}; run again, which starts one"
+    return (
+        f"run {running[0]} is Running in DVC's queue, but its worker is gone, as after a restart of the machine; "
+        f"`dvc queue kill --force {' '.join(running)}` sets it to Failed, then run again"
+    )
 
 
 def _dvc(*words: str) -> str:

@@ -56,19 +56,23 @@ class Queue:
 
     def __init__(self, monkeypatch, states: dict[str, str], outcome: str) -> None:
         self.states, self.outcome, self.calls, self.names = states, outcome, [], set()
-        monkeypatch.setattr(study, "queue_states", lambda: dict(self.states))
         monkeypatch.setattr(study, "_dvc", lambda *words: self.call(words))
         monkeypatch.setattr(study.subprocess, "run", lambda *_, **__: self.work())
         monkeypatch.setattr(study, "POLL_SECONDS", 0.01)
         monkeypatch.setattr(revisions, "experiments", lambda: [revisions.Revision("c", name) for name in self.names])
 
-    def call(self, words: tuple[str, ...]) -> None:
+    def call(self, words: tuple[str, ...]) -> str:
+        if words[:2] == ("queue", "status"):
+            rows = [f"c0ffee1  {name}  05:32 PM  {state}" for name, state in self.states.items()]
+            return "\n".join(["Task  Name  Created  Status", *rows, "", "Worker status: 0 active, 1 idle"])
         self.calls.append(words[:2])
         if words[1] == "remove":
-            del self.states[words[2]]
+            for name in words[2:]:
+                del self.states[name]
         else:
             assert words[4] not in self.states
             self.states[words[4]] = "Queued"
+        return ""
 
     def work(self) -> None:
         for name, state in self.states.items():
@@ -77,14 +81,61 @@ class Queue:
                 self.names |= {name} if self.outcome == "Success" else set()
 
 
+def test_the_queue_is_read_as_dvc_prints_it(monkeypatch):
+    Queue(monkeypatch, {"a": "Running", "b": "Queued"}, "Success")
+    assert study.queue() == ({"a": ("c0ffee1", "Running"), "b": ("c0ffee1", "Queued")}, 0)
+    monkeypatch.setattr(
+        study, "_dvc", lambda *_: "No experiment tasks in the queue.\n\nWorker status: 2 active, 0 idle"
+    )
+    assert study.queue() == ({}, 2)
+
+
 @pytest.mark.parametrize("before", [None, "Failed", "Success", "Queued"])
-def test_a_run_without_an_experiment_is_queued_again_unless_it_waits(monkeypatch, before):
+def test_a_run_without_an_experiment_is_queued_again_with_the_present_parameters(monkeypatch, before):
     (one,) = study.plan("s", ["unet"], ["stratified"], [1])
     queue = Queue(monkeypatch, {one.name: before} if before else {}, "Success")
     study.run([one], jobs=1)
     assert queue.names == {one.name}
-    assert (("queue", "remove") in queue.calls) == (before in ("Failed", "Success"))
-    assert (("exp", "run") in queue.calls) == (before != "Queued")
+    assert queue.calls == [("queue", "remove")] * (before is not None) + [("exp", "run")]
+
+
+def test_a_run_that_runs_now_is_waited_for_if_it_has_the_present_parameters(monkeypatch):
+    one, other = study.plan("s", ["unet"], ["stratified"], [1, 2])
+    queue = Queue(monkeypatch, {one.name: "Running", other.name: "Queued"}, "Success")
+    ran_with = Settings.read(ROOT / "params.yaml").flat() | one.values() | {"data.seed": 43}
+    monkeypatch.setattr(revisions.Revision, "read", lambda *_: yaml_of(ran_with))
+    with pytest.raises(ValueError, match=r"s--unet-stratified-1 ran with data\.seed 43, new runs would have 42"):
+        study.run([one, other], jobs=1)
+    assert queue.calls == []
+    ran_with["data.seed"] = 42
+    queue.work = lambda: queue.names.update((one.name, other.name))
+    study.run([one, other], jobs=1)
+    assert queue.calls == [("queue", "remove"), ("exp", "run")]
+
+
+def yaml_of(values) -> bytes:
+    sections: dict[str, dict] = {}
+    for key, value in values.items():
+        section, _, name = key.partition(".")
+        sections.setdefault(section, {})[name] = value
+    return json.dumps(sections).encode()
+
+
+@pytest.mark.parametrize(
+    ("state", "message"),
+    [
+        ("Running", r"its worker is gone.*; `dvc queue kill --force s--unet-stratified-1` sets it to Failed, then run"),
+        ("Queued", "no worker of DVC's queue has begun with run s--unet-stratified-1; run again"),
+    ],
+)
+def test_a_run_without_a_worker_is_not_waited_for(monkeypatch, state, message):
+    (one,) = study.plan("s", ["unet"], ["stratified"], [1])
+    queue = Queue(monkeypatch, {one.name: state}, "Success")
+    here = Settings.read(ROOT / "params.yaml").flat() | one.values()
+    monkeypatch.setattr(revisions.Revision, "read", lambda *_: yaml_of(here))
+    queue.work = lambda: None
+    with pytest.raises(ValueError, match=message):
+        study.run([one], jobs=1)
 
 
 def test_a_run_that_fails_is_named_and_one_that_vanishes_is_not_waited_for(monkeypatch):
