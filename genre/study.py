@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from genre import recipe, study_table
 from genre.history import revisions
+from genre.pipeline import tables
 from genre.pipeline.settings import Settings
 
 PROTOCOLS: dict[str, dict[str, Any]] = {
@@ -219,8 +220,7 @@ def _results(runs: Sequence[Run]) -> tuple[pd.DataFrame, dict[str, list[float]]]
             text = {"track": str, "subset": str, "actual": str, "predicted": str}
             predictions = pd.read_csv(io.BytesIO(revision.read(path)), dtype=text, keep_default_na=False)
             found.append(study_table.outcomes(system, one.seed, predictions))
-            subset = "test" if "test" in scores[system] else "valid"
-            clips[system].append(scores[system][subset]["clip_accuracy"])
+            clips[system].append(scores[system][tables.held_out(scores[system])]["clip_accuracy"])
     return pd.concat(found, ignore_index=True), clips
 
 

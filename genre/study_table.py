@@ -18,11 +18,11 @@ from genre.pipeline import tables
 
 DRAWS = 10_000
 NETWORK = "network"
-COLUMNS = ["system", "seed", "track", "correct"]
+COLUMNS = ["system", "seed", "track", "subset", "correct"]
 
 
 def outcomes(system: str, seed: int, predictions: pd.DataFrame) -> pd.DataFrame:
-    """Returns whether each held-out track is classified correctly: columns `system, seed, track, correct`.
+    """Returns whether each held-out track is classified correctly: columns `system, seed, track, subset, correct`.
 
     Args:
         system: The network or a simpler system.
@@ -31,11 +31,11 @@ def outcomes(system: str, seed: int, predictions: pd.DataFrame) -> pd.DataFrame:
     """
     tested = predictions[predictions["subset"] == tables.held_out(predictions["subset"])]
     correct = (tested["actual"] == tested["predicted"]).astype(int)
-    return tested[["track"]].assign(system=system, seed=seed, correct=correct)[COLUMNS]
+    return tested[["track", "subset"]].assign(system=system, seed=seed, correct=correct)[COLUMNS]
 
 
-def summary(rows: pd.DataFrame) -> dict[str, float]:
-    """Scores one system over all seeds, from its outcomes (columns `seed, track, correct`).
+def summary(rows: pd.DataFrame) -> dict[str, object]:
+    """Scores one system over all seeds, from its outcomes (columns `seed, track, subset, correct`).
 
     The accuracy is the share of all outcomes that are correct. Its interval and `difference` use the same share, so
     they agree also where seeds test different numbers of tracks.
@@ -44,6 +44,7 @@ def summary(rows: pd.DataFrame) -> dict[str, float]:
     low, high = interval(_by_track(rows))
     return {
         "seeds": len(by_seed),
+        "subset": rows["subset"].iloc[0],
         "tracks": rows["track"].nunique(),
         "track_accuracy": float(rows["correct"].mean()),
         "track_accuracy_sd": float(by_seed.std()) if len(by_seed) > 1 else 0.0,  # of a sample
@@ -106,7 +107,10 @@ def difference(name: str, rows: pd.DataFrame, other_name: str, other: pd.DataFra
     sums = _by_track(paired.assign(correct=paired["correct"] - paired["correct_other"]))
     points, (low, high) = 100 * sums[:, 0].sum() / sums[:, 1].sum(), (100 * end for end in percentiles(sums))
     p = sign_flip_p(sums[:, 0])
-    outcome = "more than chance" if p < metrics.ALPHA else "no more than the chance choice of test tracks explains"
+    outcome = (
+        "more than chance" if p < metrics.ALPHA
+        else f"no more than the chance choice of {rows['subset'].iloc[0]} tracks explains"
+    )  # fmt: skip
     return (
         f"{name}, less {other_name}: {points:+.1f} points by track (95 % interval {low:+.1f} to {high:+.1f}, "
         f"p = {p:.2g}): {outcome}"
@@ -127,11 +131,12 @@ def sign_flip_p(sums: npt.NDArray[np.float64], *, seed: int = 0) -> float:
 
 def markdown(rows: Sequence[Mapping[str, object]]) -> str:
     """Returns the table in Markdown, shares in per cent; a row has the figures of `summary` and `clip_accuracy`."""
-    head = ["recipe", "protocol", "system", "seeds", "test tracks", "by track (95 % interval)", "sd", "by clip"]
+    head = ["recipe", "protocol", "system", "seeds", "tracks", "by track (95 % interval)", "sd", "by clip"]
     lines = [head, ["---"] * len(head)]
     for row in rows:
         span = f"{row['track_accuracy_low']:.1%} to {row['track_accuracy_high']:.1%}"
-        names = [str(row[key]) for key in ("recipe", "protocol", "system", "seeds", "tracks")]
+        names = [str(row[key]) for key in ("recipe", "protocol", "system", "seeds")]
+        names.append(f"{row['tracks']} {row['subset']}")
         figures = [f"{row['track_accuracy']:.1%} ({span})", f"{row['track_accuracy_sd']:.1%}"]
         lines.append([*names, *figures, f"{row['clip_accuracy']:.1%}"])
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)

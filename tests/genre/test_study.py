@@ -156,10 +156,10 @@ def test_a_study_without_a_worker_is_refused(monkeypatch):
 class Stored:
     """Stands in for an experiment whose metrics are at hand."""
 
-    def __init__(self, right: list[int]) -> None:
-        rows = [f"t{n},test,a,{'a' if hit else 'b'}" for n, hit in enumerate(right)]
+    def __init__(self, right: list[int], subset: str = "test") -> None:
+        rows = [f"t{n},{subset},a,{'a' if hit else 'b'}" for n, hit in enumerate(right)]
         tracks = "\n".join(["track,subset,actual,predicted", *rows])
-        scores = {"valid": {"clip_accuracy": 0.0}, "test": {"clip_accuracy": sum(right) / len(right)}}
+        scores = {"valid": {"clip_accuracy": 0.0}, subset: {"clip_accuracy": sum(right) / len(right)}}
         baselines = dict.fromkeys(study.SYSTEMS[1:], scores)
         self.files = {"metrics/metrics.json": json.dumps({**scores, "leaks": 0}), "metrics/tracks.csv": tracks,
                       "metrics/baselines.json": json.dumps(baselines)}  # fmt: skip
@@ -175,10 +175,18 @@ def test_the_table_has_every_system_and_says_what_the_recipes_differ_by(monkeypa
 
     monkeypatch.setattr(revisions, "resolve", resolve)
     text = study.table(study.plan("s", ["unet", "reference"], ["stratified"], [1, 2]))
-    assert "| unet | stratified | network | 2 | 20 | 100.0% (83.9% to 100.0%) | 0.0% | 100.0% |" in text
-    assert "| reference | stratified | linear | 2 | 20 | 50.0% (" in text
+    assert "| unet | stratified | network | 2 | 20 test | 100.0% (83.9% to 100.0%) | 0.0% | 100.0% |" in text
+    assert "| reference | stratified | linear | 2 | 20 test | 50.0% (" in text
     assert "- stratified: unet, network, less reference, network: +50.0 points by track" in text
     assert text.count("| stratified |") == 8
+
+
+def test_without_a_test_subset_the_table_names_the_tracks_of_valid(monkeypatch):
+    monkeypatch.setattr(revisions, "resolve", lambda _: [Stored([0, 1] * 10, "valid")])
+    text = study.table(study.plan("s", ["unet"], ["stratified"], [1]))
+    assert "| unet | stratified | network | 1 | 20 valid | 50.0% (" in text
+    assert "no more than the chance choice of valid tracks explains" in text
+    assert "test" not in text
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ from genre.evaluation import metrics
 def outcomes(results, seeds=(1, 2), system="network"):
     """`results` has a row a track with a outcome for each seed; None where the seed does not test the track."""
     rows = [
-        {"system": system, "seed": seed, "track": f"t{number}", "correct": correct}
+        {"system": system, "seed": seed, "track": f"t{number}", "subset": "test", "correct": correct}
         for number, row in enumerate(results)
         for seed, correct in zip(seeds, row, strict=True)
         if correct is not None
