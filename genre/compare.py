@@ -17,6 +17,7 @@ from genre.pipeline import tables
 PREDICTIONS = "metrics/predictions.csv"
 LOCK = "dvc.lock"
 NAMES = ("track", "subset", "actual", "predicted")  # columns of text, also where it looks like a number
+ROUNDING = 0.01  # the tables of this project have 6 digits, others may have fewer
 DRAWS = 10_000
 
 
@@ -141,10 +142,30 @@ def read(name: str) -> pd.DataFrame:
     missing = [column for column in NAMES if column not in table.columns]
     if missing:
         raise ValueError(f"{where} must have a column {missing[0]}; is it a table of predictions?")
-    wrong = [genre for genre in predictions.genres_of(table) if not pd.api.types.is_numeric_dtype(table[genre])]
-    if wrong or not predictions.genres_of(table):
-        raise ValueError(f"{where} must hold a probability for each genre, column {wrong[:1]} has none")
+    _check_probabilities(table, where)
     return table
+
+
+def _check_probabilities(table: pd.DataFrame, where: str) -> None:
+    """Checks that all other columns are genres: one that is none, such as the index of pandas, changes all results."""
+    genres = predictions.genres_of(table)
+    wrong = [genre for genre in genres if not pd.api.types.is_numeric_dtype(table[genre])]
+    if wrong or not genres:
+        raise ValueError(f"{where} must hold a probability for each genre, column {wrong[:1]} has none")
+    advice = "remove columns that are no genre; pandas adds one unless it writes with index=False"
+    for genre in genres:
+        outside = table[genre][~table[genre].between(0, 1)]
+        if len(outside):
+            raise ValueError(
+                f"{where} must hold probabilities in 0..1, column {genre!r} has {outside.iloc[0]}; {advice}"
+            )
+    sums = table[genres].sum(axis=1)
+    apart = sums[abs(sums - 1) > ROUNDING]
+    if len(apart):
+        raise ValueError(
+            f"{where}: the probabilities of a row must sum to 1, those of row {apart.index[0] + 1}, track "
+            f"{table['track'][apart.index[0]]!r}, sum to {apart.iloc[0]:.3g}; {advice}"
+        )
 
 
 def recordings(name: str) -> dict[str, str]:

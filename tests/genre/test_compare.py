@@ -169,12 +169,27 @@ def test_genres_may_have_the_names_of_numbers(tmp_path):
             r"must hold a probability for each genre, column \['a'\]",
         ),
         ("track,subset,actual,predicted\nt,test,a,a\n", "must hold a probability for each genre"),
+        (
+            ",track,subset,actual,predicted,a\n0,t,test,a,a,1\n1,u,test,a,a,1\n2,v,test,a,a,1\n",
+            r"must hold probabilities in 0\.\.1, column 'Unnamed: 0' has 2; remove columns that are no genre; pandas adds",
+        ),
+        ("track,subset,actual,predicted,a\nt,test,a,a,-0.1\n", "column 'a' has -0.1"),
+        ("track,subset,actual,predicted,a,b\nt,test,a,a,1,0\nu,test,a,a,nan,1\n", "must hold a probability"),
+        (
+            "track,subset,actual,predicted,a,b\nt,test,a,a,1,0\nu,test,a,a,0.6,0.6\n",
+            "the probabilities of a row must sum to 1, those of row 2, track 'u', sum to 1.2; remove columns",
+        ),
     ],
 )
 def test_a_file_that_is_no_table_of_predictions_is_refused(tmp_path, content, message):
     (tmp_path / "a.csv").write_text(content)
     with pytest.raises(ValueError, match=message):
         comparing.read(str(tmp_path / "a.csv"))
+
+
+def test_probabilities_may_be_rounded(tmp_path):
+    (tmp_path / "a.csv").write_text("track,subset,actual,predicted,a,b,c\nt,test,a,a,0.333,0.333,0.333\n")
+    assert len(comparing.read(str(tmp_path / "a.csv"))) == 1
 
 
 def test_bytes_that_are_no_text_and_a_workspace_without_results_are_refused(tmp_path, monkeypatch):
