@@ -169,7 +169,7 @@ def _check_probabilities(table: pd.DataFrame, where: str) -> None:
 
 
 def recordings(name: str) -> dict[str, str]:
-    """Returns path -> MD5 of the recordings of a run, by its dvc.lock; empty if it is not known, as of a CSV file."""
+    """Returns what -> MD5 of the recordings of a run, see `dvc_lock.recordings`; empty if unknown, as of a CSV file."""
     if name != "workspace" and Path(name).is_file():
         return {}
     try:
@@ -185,11 +185,12 @@ def note(names: tuple[str, str]) -> str | None:
     The corpora synthetic and gtzan, and synthetic ones of two seeds, name their tracks alike.
     """
     first, second = map(recordings, names)
-    if not first or not second or first == second:
+    differing = sorted(path for path in {*first, *second} if first.get(path) != second.get(path))
+    if not first or not second or not differing:
         return None
     return (
-        f"note: {names[0]} and {names[1]} were made from other recordings ({', '.join(sorted({*first, *second}))} "
-        "differ); tracks with the same name may be different recordings, and then the comparison means nothing"
+        f"note: {names[0]} and {names[1]} were made from other recordings ({', '.join(differing)} differ); tracks with "
+        "the same name may be different recordings, and then the comparison means nothing"
     )
 
 

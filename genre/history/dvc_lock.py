@@ -57,7 +57,8 @@ def read(text: str) -> Trained | None:
 def recordings(text: str) -> dict[str, str]:
     """Returns path -> MD5 of the recordings in the text of dvc.lock; empty if there are none.
 
-    A folder or archive of the user counts as a whole: one recording more is another MD5.
+    A folder or archive of the user counts as a whole: one recording more is another MD5. It is called `data.path`, so
+    that it is the same one after it was moved.
 
     Raises:
         ValueError: It is not YAML.
@@ -66,7 +67,8 @@ def recordings(text: str) -> dict[str, str]:
     parameters = _parameters(stage)
     own = parameters.get("data.path") if parameters.get("data.source") == "local" else None
     found = {path: md5 for path, md5 in _digests(stage, "outs").items() if path == DATA[0]}
-    return found | {path: md5 for path, md5 in _digests(stage, "deps").items() if path == own}
+    deps = _digests(stage, "deps")
+    return found | ({"data.path": deps[own]} if own in deps else {})
 
 
 def _stages(text: str) -> dict[str, Any]:

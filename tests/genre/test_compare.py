@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 import subprocess
 
@@ -245,6 +246,22 @@ def test_runs_on_other_recordings_with_the_same_names_are_compared_with_a_note(t
     for first, second in (("HEAD~1", "HEAD"), ("HEAD", "workspace"), ("metrics/predictions.csv", "HEAD")):
         assert command(monkeypatch, first, second) == 0
         assert "note" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("folder", "digest", "says"),
+    [("/music", "u1", None), ("/moved", "u1", None), ("/music", "u2", r"\(data\.path differ\)")],
+)
+def test_a_folder_that_was_only_moved_holds_the_same_recordings(tmp_path, monkeypatch, folder, digest, says):
+    locks = {
+        name: f"stages: {{download: {{deps: [{{path: {path}, md5: {md5}}}], outs: [{{path: data/audio, md5: a1}}], "
+        f"params: {{params.yaml: {{data: {{source: local, path: {path}}}}}}}}}}}"
+        for name, path, md5 in (("old", "/music", "u1"), ("new", folder, digest))
+    }
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(comparing, "_of_revision", lambda name, _: locks[name].encode())
+    found = comparing.note(NAMES)
+    assert re.search(says, found) if says else found is None
 
 
 def test_of_runs_that_differ_by_chance_alone_at_most_one_in_twenty_is_called_different():

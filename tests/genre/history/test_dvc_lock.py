@@ -66,7 +66,7 @@ def test_a_lock_that_is_none_is_told(text):
 
 
 @pytest.mark.parametrize(("source", "found"), [("gtzan", {"data/audio": "a1"}),
-                                               ("local", {"data/audio": "a1", "/music": "u1"})])  # fmt: skip
+                                               ("local", {"data/audio": "a1", "data.path": "u1"})])  # fmt: skip
 def test_the_recordings_are_those_of_the_project_and_the_users_own_where_they_are_used(source, found):
     deps = "deps: [{path: genre/corpus, md5: c1}, {path: /music, md5: u1}]"
     outs = "outs: [{path: data/audio, md5: a1}, {path: data/tracks.csv, md5: t1}]"
