@@ -13,10 +13,12 @@ from genre.history.revisions import Revision
 
 BASELINES = "metrics/baselines.json"
 SUBSETS = ("valid", "test")
+# The digests of these tell apart what was tested. Synthetic recordings of two seeds differ in the first one alone.
+CORPUS = ("data/audio", "data/tracks.csv", "data/split.csv")
 LEGEND = (
     "valid, test: accuracy by track with its 95 % interval; linear: the linear baseline on test. * is what the "
-    "workspace holds, + the best on valid of those with the same recordings and split. `genre compare A B` says "
-    "whether two differ by more than chance."
+    "workspace holds, + the best on valid of those with the same data/audio, data/tracks.csv and data/split.csv. "
+    "`genre compare A B` says whether two differ by more than chance."
 )
 NARROWEST = 80  # columns that the table needs
 WIDE = 110  # columns of a terminal that has room for the accuracy by clip too
@@ -37,7 +39,7 @@ class Experiment:
         metrics: `subset.name` -> value, from metrics/metrics.json.
         linear: Accuracy by track of the linear baseline, on test, or on valid if nothing is tested; None if unknown.
         is_current: Whether params and metrics are those of the workspace.
-        is_best: Whether no other one on the same recordings and split is better on valid.
+        is_best: Whether no other one with the same recordings and split, by their digests, is better on valid.
     """
 
     name: str
@@ -87,9 +89,12 @@ def experiments(rows: Sequence[Row], names: Sequence[str] | Any) -> list[Experim
     for row in rows:
         baseline = row if row["typ"] == "baseline" else baseline
         experiment = _experiment(row, baseline, rows[0], names, known)
-        found.append((experiment, tuple(row.get(name) for name in names if name.startswith(("data.", "split.")))))
+        found.append((experiment, tuple(row.get(path) for path in CORPUS)))
         merits[found[-1][1]] = max(merits.get(found[-1][1], (0.0, 0.0)), experiment.merit)
-    return [replace(one, is_best=one.merit > (0.0, 0.0) and one.merit == merits[corpus]) for one, corpus in found]
+    return [
+        replace(one, is_best=all(corpus) and one.merit > (0.0, 0.0) and one.merit == merits[corpus])
+        for one, corpus in found
+    ]
 
 
 def _experiment(

@@ -28,7 +28,7 @@ def row(name: str, kind: str, *, valid: float | None = 0.8, state: str | None = 
     return {
         "Experiment": name if is_experiment else None, "rev": "0123abc" if is_experiment else name, "typ": kind,
         "Created": None if name == "workspace" else "08:26 PM", "parent": None, "State": state, "Executor": None,
-        **scores, **values, **{key.replace("_", ".", 1): value for key, value in params.items()},
+        "data/audio": "a1.dir", "data/tracks.csv": "t1", "data/split.csv": "s1", **scores, **values, **{key.replace("_", ".", 1): value for key, value in params.items()},
     }  # fmt: skip
 
 
@@ -60,10 +60,22 @@ def test_what_the_workspace_holds_and_the_best_on_valid_are_marked():
     assert [name for name, (_, best) in marks.items() if best] == ["warm-sock"]
 
 
-def test_accuracies_on_other_recordings_or_another_split_do_not_compete():
-    rows = [*ROWS, row("synthetic", "branch_base", valid=1.0, data_source="synthetic")]
-    best = [one.name for one in experiments.experiments(rows, PARAMS) if one.is_best]
-    assert best == ["warm-sock", "synthetic"]
+@pytest.mark.parametrize("path", experiments.CORPUS)
+def test_accuracies_on_other_recordings_or_another_split_do_not_compete(path):
+    rows = [*ROWS, row("other", "branch_base", valid=0.85) | {path: "o1"}]
+    assert [one.name for one in experiments.experiments(rows, PARAMS) if one.is_best] == ["warm-sock", "other"]
+
+
+def test_other_params_of_data_and_split_compete_where_the_tracks_are_the_same():
+    better = row("long-clips", "branch_base", valid=0.95, split_clip_frames=256.0, data_source="gtzan-mini")
+    found = experiments.experiments([*ROWS, better], [*PARAMS, "split.clip_frames"])
+    assert [one.name for one in found if one.is_best] == ["long-clips"]
+
+
+def test_without_the_digests_of_its_tracks_none_is_the_best():
+    unknown = row("unknown", "branch_base", valid=0.95) | dict.fromkeys(experiments.CORPUS)
+    found = experiments.experiments([*ROWS, unknown], PARAMS)
+    assert [one.name for one in found if one.is_best] == ["warm-sock"]
 
 
 @pytest.mark.parametrize("width", [80, 120])
@@ -96,10 +108,13 @@ def test_what_dvc_knows_of_real_experiments_is_read(tmp_path, monkeypatch):
         "json.dump({'valid': {'track_accuracy': rate}}, open('metrics/metrics.json', 'w'))\n"
         "json.dump({'linear': {'valid': {'track_accuracy': 0.25}}}, open('metrics/baselines.json', 'w'))\n"
     )
+    for path in experiments.CORPUS:
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_text(path)
     (tmp_path / "dvc.yaml").write_text(
         json.dumps({"stages": {
             "make": {
-                "cmd": "python make.py", "deps": ["make.py"], "params": ["train"], "outs": ["metrics/baselines.json"],
+                "cmd": "python make.py", "deps": ["make.py", *experiments.CORPUS], "params": ["train"], "outs": ["metrics/baselines.json"],
                 "metrics": [{"metrics/metrics.json": {"cache": False}}],
             },
             "plots": {"cmd": "true", "deps": ["metrics/baselines.json"]},
