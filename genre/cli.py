@@ -181,7 +181,7 @@ def _study(arguments: argparse.Namespace) -> int:
     from genre import study
 
     seeds = [word for word in arguments.seeds.split(",") if word]
-    if not all(seed.isdigit() for seed in seeds):
+    if not all(seed.isdecimal() for seed in seeds):  # "²" is a digit
         raise ValueError(f"--seeds must be whole numbers with commas between them, got {arguments.seeds!r}")
     study.main(arguments.name, arguments.recipes.split(","), arguments.protocols.split(","), [*map(int, seeds)],
                arguments.jobs)  # fmt: skip

@@ -70,7 +70,7 @@ def hydra(value: Any) -> str:
 
 
 def plan(study: str, recipes: Sequence[str], protocols: Sequence[str], seeds: Sequence[int]) -> list[Run]:
-    """Lists the runs of a study.
+    """Lists the runs of a study, each once.
 
     Raises:
         ValueError: A recipe or protocol is unknown, or there is no recipe, protocol or seed.
@@ -82,7 +82,8 @@ def plan(study: str, recipes: Sequence[str], protocols: Sequence[str], seeds: Se
             raise ValueError(f"{unknown[:1] or wanted} is not a {kind}; there are {', '.join(there)}")
     if not seeds or "--" in study or not study:
         raise ValueError(f"a study must have a name without `--` and a seed, got {study!r} and {list(seeds)}")
-    return [Run(study, *choice) for choice in product(recipes, protocols, seeds)]
+    chosen = product(dict.fromkeys(recipes), dict.fromkeys(protocols), dict.fromkeys(seeds))  # each once, in order
+    return [Run(study, *choice) for choice in chosen]
 
 
 def run(runs: Sequence[Run], *, jobs: int) -> None:

@@ -33,12 +33,14 @@ def read(text: str) -> Trained | None:
     """Reads the text of dvc.lock; returns None if there is no trained model in it.
 
     Raises:
-        ValueError: It is not YAML.
+        ValueError: It is not YAML, or its model is not of a stage `train`.
     """
     stages = _stages(text)
     outs = {path: md5 for stage in stages.values() for path, md5 in _digests(stage, "outs").items()}
     if MODEL not in outs:
         return None
+    if MODEL not in _digests(stages.get("train", {}), "outs"):
+        raise ValueError(f"dvc.lock must have {MODEL} as an output of the stage train; `dvc repro` makes it anew")
     done = {name for name in AFTER if _digests(stages.get(name, {}), "deps").get(MODEL) == outs[MODEL]}
     used = {path: md5 for path, md5 in _digests(stages["train"], "deps").items() if path in DATA}
     # The recorded outputs of earlier stages belong to the model only if they are what `train` has read.
@@ -74,8 +76,8 @@ def recordings(text: str) -> dict[str, str]:
 def _stages(text: str) -> dict[str, Any]:
     """Returns stage name -> what dvc.lock holds of it."""
     try:
-        return dict((YAML(typ="safe", pure=True).load(text) or {}).get("stages", {}))
-    except (YAMLError, AttributeError) as error:
+        return dict((YAML(typ="safe", pure=True).load(text) or {}).get("stages") or {})
+    except (YAMLError, AttributeError, TypeError, ValueError) as error:
         raise ValueError(f"dvc.lock must be YAML as DVC writes it: {error}") from error
 
 

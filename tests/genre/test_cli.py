@@ -3,6 +3,7 @@ import sys
 import pytest
 
 from genre import cli
+from tests.architecture import ROOT
 
 
 @pytest.mark.parametrize(
@@ -22,3 +23,14 @@ def test_a_command_that_reads_the_repository_tells_that_it_must_run_in_its_root(
     )
     assert capsys.readouterr().err.splitlines() == [told]
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("seeds", ["²", "x", "1,-2", "1.5"])
+def test_seeds_that_are_no_whole_numbers_are_refused(monkeypatch, capsys, seeds):
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(sys, "argv", ["genre", "study", "mine", "--seeds", seeds])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 2
+    told = f"error: --seeds must be whole numbers with commas between them, got {seeds!r}"
+    assert capsys.readouterr().err.splitlines() == [told]

@@ -18,6 +18,9 @@ def test_a_plan_has_every_recipe_protocol_and_seed_once():
     runs = study.plan("s", ["unet", "reference"], ["stratified", "by-repetition"], [1, 2, 3])
     assert len({run.name for run in runs}) == 12
     assert runs[0].name == "s--unet-stratified-1"
+    assert study.plan("s", ["unet", "unet"], ["stratified"] * 2, [2, 1, 2]) == [
+        study.Run("s", "unet", "stratified", seed) for seed in (2, 1)
+    ]
 
 
 def test_the_seed_is_of_split_and_training_and_texts_are_quoted_for_dvc():

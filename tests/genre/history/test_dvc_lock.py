@@ -57,9 +57,15 @@ def test_of_a_stage_that_was_run_on_another_model_nothing_is_the_models():
 
 def test_a_lock_without_a_model_is_no_result():
     assert dvc_lock.read("stages: {}") is None
+    assert dvc_lock.read("stages:\n") is None
 
 
-@pytest.mark.parametrize("text", ["stages: [", "- a"])
+def test_a_model_of_another_stage_than_train_is_refused():
+    with pytest.raises(ValueError, match=r"dvc\.lock must have models/model\.pt as an output of the stage train; `dvc"):
+        dvc_lock.read(LOCK.replace("  train:\n", "  fit:\n"))
+
+
+@pytest.mark.parametrize("text", ["stages: [", "- a", "stages: 3", "stages: abc"])
 def test_a_lock_that_is_none_is_told(text):
     with pytest.raises(ValueError, match=r"dvc\.lock must be YAML as DVC writes it"):
         dvc_lock.read(text)
