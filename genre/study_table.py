@@ -17,6 +17,7 @@ from genre.evaluation import metrics
 from genre.pipeline import tables
 
 DRAWS = 10_000
+BLOCK = 1_000_000  # values that are drawn at once
 NETWORK = "network"
 COLUMNS = ["system", "seed", "track", "subset", "correct"]
 
@@ -71,7 +72,9 @@ def interval(sums: npt.NDArray[np.float64], *, seed: int = 0) -> tuple[float, fl
 
 def percentiles(sums: npt.NDArray[np.float64], *, seed: int = 0) -> tuple[float, float]:
     """Returns the 2.5th and 97.5th percentile of `sum / count` over draws of tracks: `(track, 2)`."""
-    draws = np.random.default_rng(seed).multinomial(len(sums), np.full(len(sums), 1 / len(sums)), DRAWS) @ sums
+    generator, tracks = np.random.default_rng(seed), len(sums)
+    shares = np.full(tracks, 1 / tracks)
+    draws = np.concatenate([generator.multinomial(tracks, shares, rows) @ sums for rows in _blocks(tracks)])
     low, high = np.percentile(draws[:, 0] / draws[:, 1], [2.5, 97.5])
     return float(low), float(high)
 
@@ -125,8 +128,15 @@ def sign_flip_p(sums: npt.NDArray[np.float64], *, seed: int = 0) -> float:
     Appl. Genet. Mol. Biol. 9:39). With one outcome a track it is McNemar's test. With few tracks this test is used and
     not the interval, which is then too narrow.
     """
-    flips = np.random.default_rng(seed).choice([-1.0, 1.0], (DRAWS, len(sums)))
-    return float((1 + (abs(flips @ sums) >= abs(sums.sum()) - 1e-9).sum()) / (DRAWS + 1))
+    generator, tracks = np.random.default_rng(seed), len(sums)
+    flipped = np.concatenate([generator.choice([-1.0, 1.0], (rows, tracks)) @ sums for rows in _blocks(tracks)])
+    return float((1 + (abs(flipped) >= abs(sums.sum()) - 1e-9).sum()) / (DRAWS + 1))
+
+
+def _blocks(tracks: int) -> list[int]:
+    """Divides the draws, a row of `tracks` values each, into blocks: at once, 3000 tracks would take 0.7 GB."""
+    rows = max(1, BLOCK // tracks)
+    return [min(rows, DRAWS - start) for start in range(0, DRAWS, rows)]
 
 
 def markdown(rows: Sequence[Mapping[str, object]]) -> str:

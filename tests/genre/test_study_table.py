@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -52,6 +54,26 @@ def test_a_single_seed_has_no_deviation_and_perfect_outcomes_the_interval_of_the
 def test_with_one_outcome_a_track_the_sign_flip_test_is_mcnemars(only_a, only_b):
     sums = np.array([1.0] * only_a + [-1.0] * only_b + [0.0] * 20)
     assert study_table.sign_flip_p(sums) == pytest.approx(metrics.mcnemar(only_a, only_b), abs=0.015)
+
+
+def test_drawing_in_blocks_gives_the_same_bits_and_takes_little_memory(monkeypatch):
+    sums = np.random.default_rng(0).integers(-3, 4, (37, 2)).astype(float)
+    sums[:, 1] = 3
+    found = []
+    for block in (study_table.DRAWS * 37, 37 * 999, 1):
+        monkeypatch.setattr(study_table, "BLOCK", block)
+        found.append((study_table.percentiles(sums), study_table.sign_flip_p(sums[:, 0])))
+    flips = np.random.default_rng(0).choice([-1.0, 1.0], (study_table.DRAWS, 37)) @ sums[:, 0]
+    assert found[0][1] == (1 + (abs(flips) >= abs(sums[:, 0].sum())).sum()) / (study_table.DRAWS + 1)
+    assert found[0] == found[1] == found[2]
+    monkeypatch.undo()
+    many = np.tile(sums, (30, 1))
+    tracemalloc.start()
+    study_table.percentiles(many)
+    study_table.sign_flip_p(many[:, 0])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 50e6  # all draws at once take 89 MB
 
 
 def test_a_difference_is_paired_and_says_whether_it_is_sign_flip_p():
