@@ -1,6 +1,7 @@
 import json
 
 import pytest
+from ruamel.yaml import YAML
 
 from genre import study
 from genre.history import revisions
@@ -200,8 +201,17 @@ def test_a_study_runs_in_dvc_s_queue_once_and_is_a_family_of_runs_in_mlflow(tmp_
         (house.root / "recipes" / f"{name}.yaml").write_text(f"# {name}\n{tiny}augment: {{noise_level: {dropout}}}\n")
     house.commit("recipes")
     words = ["genre", "study", "small", "--recipes", "one,two", "--seeds", "1,2"]
+    name = "small--one-stratified-1"  # it waits since an earlier call, with another value
+    house.run("dvc", "exp", "run", "--queue", "--name", name, "-S", "augment.noise_level=0.9", "-S", "train.seed=1")
     first = house.run(*words).stdout
     assert "| one | stratified | network | 2 |" in first
     assert house.run(*words).stdout == first
     queued = house.run("dvc", "queue", "status").stdout
     assert queued.count("Success") == 4
+    ran_with = YAML(typ="safe").load(house.run("git", "show", f"{experiment_ref(house, name)}:params.yaml").stdout)
+    assert ran_with["augment"]["noise_level"] == 0.1
+
+
+def experiment_ref(house, name: str) -> str:
+    refs = house.run("git", "for-each-ref", "refs/exps", "--format=%(refname)").stdout.split()
+    return next(ref for ref in refs if ref.endswith(f"/{name}"))
