@@ -98,7 +98,8 @@ def run(runs: Sequence[Run], *, jobs: int) -> None:
     """
     if jobs < 1:
         raise ValueError(f"--jobs must be at least 1, got {jobs}")
-    known, (tasks, _) = {revision.experiment: revision for revision in revisions.experiments()}, queue()
+    tasks, _ = queue()  # first: a run that ends meanwhile is known
+    known = {revision.experiment: revision for revision in revisions.experiments()}
     wanted = [run for run in runs if run.name not in known]
     if not wanted:
         return

@@ -117,6 +117,22 @@ def test_a_run_that_runs_now_is_waited_for_if_it_has_the_present_parameters(monk
     assert queue.calls == [("queue", "remove"), ("exp", "run")]
 
 
+def test_a_run_that_ends_while_the_queue_is_read_is_not_queued_again(monkeypatch):
+    (one,) = study.plan("s", ["unet"], ["stratified"], [1])
+    queue = Queue(monkeypatch, {one.name: "Running"}, "Success")
+    call = queue.call
+
+    def ends(words):
+        text = call(words)
+        queue.states[one.name] = "Success"
+        queue.names.add(one.name)
+        return text
+
+    queue.call = ends
+    study.run([one], jobs=1)
+    assert queue.calls == []
+
+
 def yaml_of(values) -> bytes:
     sections: dict[str, dict] = {}
     for key, value in values.items():
