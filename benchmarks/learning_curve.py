@@ -190,7 +190,7 @@ def curves(table: pd.DataFrame) -> Figure:
     axes.yaxis.set_major_formatter(PercentFormatter(1))
     axes.grid(axis="y")
     axes.axhline(0.1, color=page.DARK, linewidth=0.8, linestyle=":")
-    axes.legend(loc="lower right", bbox_to_anchor=(1, 0.2), ncols=2)
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 0.1), ncols=2)  # above the line of chance
     return figure
 
 

@@ -27,7 +27,7 @@ PROTOCOLS: dict[str, dict[str, Any]] = {
 }
 SYSTEMS = (study_table.NETWORK, "linear", "svm_mfcc", "majority")
 POLL_SECONDS = 2.0
-IDLE_POLLS = 10  # a worker that has just been started, or is busy, may not answer at once
+IDLE_POLLS = 30  # a minute: a worker that has just been started, or is busy, may not answer at once
 WAITING = ("Queued", "Running")  # states of DVC's queue
 STATES = (*WAITING, "Success", "Failed")
 
