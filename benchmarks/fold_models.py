@@ -11,9 +11,11 @@ not trained again: a command that was stopped goes on.
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from torch import nn
 from tqdm import tqdm
 
 from genre import suspects
@@ -56,32 +58,42 @@ def main() -> None:
 
 
 def train(settings: Settings, corpus: suspects.Corpus, learned: suspects.Mask, path: Path) -> None:
-    """Trains on the tracks of the mask as stage `train` does, and writes the model."""
-    spectrogram, cut, model = settings.load(Spectrogram), settings.load(Clips), settings.load(Model)
-    params, subset = settings.load(Train), np.where(learned, "train", "test")
+    """Trains on the tracks of the mask, and writes the model."""
+    network, calibrated = fit(settings, corpus, learned)
+    model_file.save(
+        path, network, network_params=sizes(settings), genres=corpus.genres,
+        clip_params=settings.load(Clips).model_dump(), spectrogram=settings.load(Spectrogram).model_dump(),
+        calibration=calibrated, credits={},
+    )  # fmt: skip
+
+
+def fit(settings: Settings, corpus: suspects.Corpus, learned: suspects.Mask) -> tuple[nn.Module, dict[str, float]]:
+    """Trains on the tracks of the mask, as stage `train` does without a validation subset.
+
+    Returns:
+        The network, and its calibration.
+    """
+    params = settings.load(Train)
     device = hardware.choose_hardware(params.device, params.precision)
     hardware.seed_everything(params.seed)
-    sizes = {"n_mels": spectrogram.n_mels, "clip_frames": cut.clip_frames, **model.model_dump()}
-    network = model_file.make_network(sizes, len(corpus.genres))
+    network = model_file.make_network(sizes(settings), len(corpus.genres))
+    table = corpus.table.assign(subset=np.where(learned, "train", "test"))
     given = fitting.Material(
-        corpus.spectrograms,
-        corpus.table.assign(subset=subset),
-        corpus.genres,
-        cut,
-        settings.load(Augment),
-        params,
-        device,
+        corpus.spectrograms, table, corpus.genres, settings.load(Clips), settings.load(Augment), params, device
     )
-    with tqdm(total=params.epochs, desc=path.name, unit="epoch", disable=None) as bar:
+    with tqdm(total=params.epochs, unit="epoch", disable=None) as bar:
 
         def on_epoch(_: object) -> None:
             bar.update()
 
         _, calibrated = fitting.fit(network, given, on_epoch)
-    model_file.save(
-        path, network, network_params=sizes, genres=corpus.genres, clip_params=cut.model_dump(),
-        spectrogram=spectrogram.model_dump(), calibration=calibrated, credits={},
-    )  # fmt: skip
+    return network, calibrated
+
+
+def sizes(settings: Settings) -> dict[str, Any]:
+    """Returns what the network is made from, as stage `train` does."""
+    spectrogram, cut = settings.load(Spectrogram), settings.load(Clips)
+    return {"n_mels": spectrogram.n_mels, "clip_frames": cut.clip_frames, **settings.load(Model).model_dump()}
 
 
 if __name__ == "__main__":

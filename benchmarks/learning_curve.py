@@ -27,19 +27,16 @@ import torch
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter, ScalarFormatter
 
+from benchmarks import fold_models
 from genre import suspects
 from genre.figures import page
-from genre.network import hardware, inference, model_file
-from genre.network.params import Model
+from genre.network import hardware, inference
 from genre.pipeline import tables
 from genre.pipeline.settings import Settings
 from genre.spectrograms import clips
 from genre.spectrograms.params import Clips
-from genre.training import loop
-from genre.training.batches import TrainingClips
 from genre.training.calibration import track_probabilities
-from genre.training.params import Augment, Train
-from genre.training.tracks import place_tracks
+from genre.training.params import Train
 
 OUTCOMES = ("system", "corpus", "size", "trained", "seed", "group", "correct")
 NETWORKS = ("unet", "unet-quick")
@@ -101,20 +98,12 @@ def make_classifier(system: str, settings: Settings, corpus: suspects.Corpus) ->
 
 def on_crops(settings: Settings, corpus: suspects.Corpus) -> suspects.Classifier:
     """Makes the classifier that trains a network from scratch, as stage train does without a validation subset."""
-    cut, train, augment = settings.load(Clips), settings.load(Train), settings.load(Augment)
+    cut, train = settings.load(Clips), settings.load(Train)
     device = hardware.choose_hardware(train.device, train.precision)
     tracks = corpus.table["track"].to_numpy()
-    dimensions = {"n_mels": corpus.spectrograms.values.shape[1], "clip_frames": cut.clip_frames}
 
-    def classify(learned: suspects.Mask, labels: suspects.Labels, test: suspects.Mask) -> suspects.Logits:
-        hardware.seed_everything(train.seed)
-        network = model_file.make_network(dimensions | settings.load(Model).model_dump(), len(corpus.genres))
-        learners = TrainingClips(
-            place_tracks(corpus.spectrograms, list(tracks[learned]), labels[learned].tolist(), device),
-            cut.clips_per_track, train.input_frames(cut.clip_frames), cut.clip_spacing, train.crops,
-            augment.model_dump(), train.mixup, train.seed,
-        )  # fmt: skip
-        network.load_state_dict(loop.fit(network, learners, None, train, hardware=device).best)
+    def classify(learned: suspects.Mask, _: suspects.Labels, test: suspects.Mask) -> suspects.Logits:
+        network, _calibration = fold_models.fit(settings, corpus, learned)
         cuts = clips.clips_of(corpus.spectrograms, list(tracks[test]), **cut.model_dump())
         logits = inference.compute_logits(network, torch.from_numpy(cuts), hardware=device).double().numpy()
         return logits.reshape(-1, cut.clips_per_track, len(corpus.genres))

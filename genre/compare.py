@@ -169,7 +169,7 @@ def _check_probabilities(table: pd.DataFrame, where: str) -> None:
 
 
 def recordings(name: str) -> dict[str, str]:
-    """Returns what -> MD5 of the recordings of a run, see `dvc_lock.recordings`; empty if unknown, as of a CSV file."""
+    """Returns the MD5s of the recordings of a run, see `dvc_lock.recordings`; none if unknown, as of a CSV file."""
     if name != "workspace" and Path(name).is_file():
         return {}
     try:

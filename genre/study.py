@@ -159,9 +159,8 @@ def _wait(names: set[str]) -> None:
             missing = sorted(names - {revision.experiment for revision in revisions.experiments()})
             waiting = [name for name in missing if name in tasks and tasks[name].state in WAITING]
             before, ended = ended, set(missing) - set(waiting)
-            if failed := sorted(
-                before & ended
-            ):  # seen twice: a run that changes its state can be in neither for a moment
+            # Seen twice, since a run that changes its state can be neither waiting nor known for a moment.
+            if failed := sorted(before & ended):
                 raise ValueError(f"run {failed[0]} failed; `dvc queue logs {failed[0]}` says why, then run again")
             bar.update(len(names) - len(missing) - bar.n)
             if not missing:
@@ -173,7 +172,7 @@ def _wait(names: set[str]) -> None:
 
 
 def _without_worker(states: Mapping[str, str]) -> str:
-    """Says what to do about runs that wait for ever; states: of such runs, by name."""
+    """Returns a message that says what to do about runs that no worker will end: name -> state, Queued or Running."""
     running = [name for name, state in states.items() if state == "Running"]
     if not running:
         return f"no worker of DVC's queue has begun with run {next(iter(states))}; run again, which starts one"

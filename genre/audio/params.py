@@ -35,9 +35,14 @@ class Spectrogram(Section):
                 f"spectrogram.f_max must be in 1000..{self.sample_rate / 2:g}, half of spectrogram.sample_rate, got "
                 f"{self.f_max:g}; above it there is no sound"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _bands_hold_frequencies(self) -> "Spectrogram":
+        """Checks that no band lies between two frequencies of the transform, where it would be 0 for ever."""
         edges = band_edges(self.n_mels, self.f_max)
         narrowest, distance = (edges[2:] - edges[:-2]).min(), self.sample_rate / self.n_fft
-        if narrowest < distance:  # then bands lie between two frequencies of the transform, and would be 0 for ever
+        if narrowest < distance:
             least = math.ceil(self.sample_rate / narrowest)
             raise ValueError(
                 f"spectrogram.n_fft must be at least {least} for n_mels {self.n_mels} and f_max {self.f_max:g}, got "

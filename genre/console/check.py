@@ -62,13 +62,11 @@ def _check_trunk(settings: Settings) -> None:
         raise ValueError(
             f"train.trunk_rate must be 0 for model.network {network}, which has no pretrained trunk, got {rate:g}"
         )
-    has_valid = split.folds > 2 if split.protocol == "kfold" else split.protocol != "stratified" or split.valid
-    if rate and not has_valid:
-        wanted = "split.folds must be at least 3" if split.protocol == "kfold" else "split.valid must be above 0"
-        raise ValueError(
-            f"{wanted} for train.trunk_rate {rate:g}: validation tracks choose the epoch; raise it, for example to "
-            f"{'5' if split.protocol == 'kfold' else '0.2'}, or set trunk_rate to 0"
-        )
+    advice = f"for train.trunk_rate {rate:g}: validation tracks choose the epoch"
+    if rate and split.protocol == "stratified" and split.valid == 0:
+        raise ValueError(f"split.valid must be above 0 {advice}; raise it, for example to 0.2, or set trunk_rate to 0")
+    if rate and split.protocol == "kfold" and split.folds == 2:
+        raise ValueError(f"split.folds must be at least 3 {advice}; raise it, or set trunk_rate to 0")
 
 
 def _check_shortest_track(settings: Settings) -> None:

@@ -12,15 +12,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import numpy as np
-import numpy.typing as npt
 
 from genre.pipeline import files
 
-Values = npt.NDArray[np.floating[Any]]  # not that of `page`, which imports matplotlib
+if TYPE_CHECKING:  # it imports matplotlib, which the page does not need
+    from genre.figures.page import Values
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,8 @@ class ListedTrack:
     name: str
     audio: str
     seconds: float
-    probabilities: Values
-    clips: Values
+    probabilities: "Values"
+    clips: "Values"
     starts: Sequence[float]
     predicted: str
     actual: str | None = None

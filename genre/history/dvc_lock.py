@@ -57,10 +57,10 @@ def read(text: str) -> Trained | None:
 
 
 def recordings(text: str) -> dict[str, str]:
-    """Returns path -> MD5 of the recordings in the text of dvc.lock; empty if there are none.
+    """Returns the MD5s of the recordings in the text of dvc.lock; empty if there are none.
 
-    A folder or archive of the user counts as a whole: one recording more is another MD5. It is called `data.path`, so
-    that it is the same one after it was moved.
+    The keys are `data/audio`, and `data.path` for a folder or archive of the user. Its path is not part of the key, so
+    that a folder that was only moved is the same. It counts as a whole: one recording more is another MD5.
 
     Raises:
         ValueError: It is not YAML.

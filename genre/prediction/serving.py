@@ -33,9 +33,8 @@ class Served:
 
         del params
         answers = []
-        if not {"audio", "path"} & set(
-            requests.columns
-        ):  # MLflow leaves out other columns, and rows that have no other
+        # MLflow leaves out other columns; where nothing is left, there are no rows either.
+        if not {"audio", "path"} & set(requests.columns):
             raise MlflowException.invalid_parameter_value(f"row 0: {NEITHER}")
         for number, row in enumerate(requests.to_dict("records")):
             try:

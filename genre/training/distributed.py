@@ -30,6 +30,7 @@ from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
 from genre.network.hardware import Hardware
+from genre.training.params import check_batch
 
 PATIENCE = 10  # seconds in which a process that is told to end can tidy up, before it is killed
 # How long a process waits for the others: the first one reads all inputs before it computes with them.
@@ -118,16 +119,8 @@ def count_devices(wanted: int | Literal["auto"], device: str, batch_size: int) -
     count = max(1, min(present, batch_size // 2)) if wanted == "auto" else wanted
     if count > present and device != "cpu":
         raise ValueError(f"train.devices must be at most {present}, the GPUs of this machine, got {count}")
-    _check_batch(count, batch_size)
+    check_batch(batch_size, count)
     return count
-
-
-def _check_batch(processes: int, batch_size: int) -> None:
-    if batch_size < 2 * processes:
-        raise ValueError(
-            f"train.batch_size must be at least 2 for each of the {processes} devices, got {batch_size}; "
-            "raise it, or lower train.devices"
-        )
 
 
 def launched(environment: Mapping[str, str]) -> Group | None:
@@ -168,7 +161,7 @@ def run(work: Callable[[Group], None], hardware: Hardware, devices: int | Litera
     """
     group = launched(os.environ)
     if group is not None:
-        _check_batch(group.size, batch_size)
+        check_batch(batch_size, group.size)
         address = "env://" if "RANK" in os.environ else slurm_address(os.environ)
         with _joined(group, hardware, address):
             work(group)

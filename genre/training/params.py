@@ -40,6 +40,19 @@ class Augment(Section):
     hole_frames: Annotated[int, Field(ge=1, le=8192)]
 
 
+def check_batch(batch_size: int, devices: int) -> None:
+    """Checks that every device gets two clips of a batch, which batch norm needs.
+
+    Raises:
+        ValueError: They get fewer.
+    """
+    if batch_size < 2 * devices:
+        raise ValueError(
+            f"train.batch_size must be at least 2 for each of the {devices} devices, got {batch_size}; raise it, or "
+            "lower train.devices"
+        )
+
+
 class Train(Computation):
     """The training loop; see `genre.training.loop.fit`."""
 
@@ -61,11 +74,8 @@ class Train(Computation):
 
     @model_validator(mode="after")
     def _every_device_gets_two_clips(self) -> "Train":
-        if self.devices != "auto" and self.batch_size < 2 * self.devices:
-            raise ValueError(
-                f"train.batch_size must be at least 2 for each of the {self.devices} devices, got {self.batch_size}; "
-                "raise it, or lower train.devices"
-            )
+        if self.devices != "auto":
+            check_batch(self.batch_size, self.devices)
         return self
 
     def input_frames(self, clip_frames: int) -> int:
